@@ -1,0 +1,1 @@
+"""Adapters: one file per framework, all of the form that ``base`` gives."""

@@ -1,0 +1,83 @@
+"""The form of an adapter: recognise a file, load it, describe its tensors, predict a batch, close.
+
+An adapter runs inside a worker and is synchronous. Its module imports only the standard library, numpy and zeromind's ground
+when it is imported; the framework is imported when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from zeromind.adapters.file import ModelFile
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """What a task gives its adapter.
+
+    ``inputs`` and ``outputs`` are the task's own interface, empty where it gives none; ``threads`` is how many the framework may
+    use; ``allow_code`` is the operator's word that the file may run code; ``options`` holds the task's further keys.
+    """
+
+    file: ModelFile
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    device: str = "auto"
+    threads: int = 1
+    allow_code: bool = False
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Adapter(abc.ABC):
+    """A loaded model of one framework. ``__init__`` loads it and sets ``spec``, or raises LOAD_FAILED, INPUT_SPEC or OUTPUT_SPEC.
+
+    ZeroMindError passes to the client as it is, ValueError and TypeError from ``predict`` become INVALID_INPUT, anything else
+    PREDICTION_FAILED.
+    """
+
+    name: ClassVar[str]
+    """The ``model_type`` of its tasks, and what ``/model/info`` shows as the tool."""
+    formats: ClassVar[str]
+    """Which files it serves, for people, in one line."""
+    options: ClassVar[Mapping[str, str]] = {}
+    """The task keys that it understands beyond everybody's, each with a sentence of help."""
+
+    spec: ModelSpec
+
+    @classmethod
+    @abc.abstractmethod
+    def recognises(cls, file: ModelFile) -> bool:
+        """Whether the file's content is this framework's. Must not run anything in the file, nor import the framework."""
+
+    @classmethod
+    def carries_code(cls, file: ModelFile) -> str:
+        """Why loading this file may run code that is in it, for people (``"a pickle"``); empty if it cannot. Same restraint."""
+        del file
+        return ""
+
+    @abc.abstractmethod
+    def __init__(self, source: Source) -> None: ...
+
+    @abc.abstractmethod
+    def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The outputs for one batch; arrays have the dtypes and shapes of ``spec``, and so must the answer."""
+
+    def close(self) -> None:  # noqa: B027 - most adapters have nothing to close
+        """Let go of what the model holds. The process usually ends right after."""
+
+
+def check_options(adapter: type[Adapter], options: Mapping[str, Any]) -> None:
+    """Raise TASK_ATTRIBUTE, naming the culprit, for a task key that the adapter does not know."""
+    for key in options:
+        if key not in adapter.options:
+            known = ", ".join(sorted(adapter.options)) or "none"
+            raise ZeroMindError(
+                ErrorKind.TASK_ATTRIBUTE,
+                f"unknown task key {key!r}: neither every task's nor the {adapter.name} adapter's (its own keys: {known})",
+                key,
+            )

@@ -1,0 +1,68 @@
+"""A model's file or folder, looked at from outside: enough of its content to tell what it is, nothing executed."""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+import zipfile
+from pathlib import Path
+
+_HEAD_BYTES = 1 << 16
+_MOST_MEMBERS = 10_000
+
+
+class ModelFile:
+    """What lies at ``path``. Raises OSError where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.path.is_dir()
+
+    @functools.cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB; nothing for a folder."""
+        if self.is_folder:
+            return b""
+        with self.path.open("rb") as stream:
+            return stream.read(_HEAD_BYTES)
+
+    @functools.cached_property
+    def suffix(self) -> str:
+        """The extension in lower case, with its dot."""
+        return self.path.suffix.lower()
+
+    @functools.cached_property
+    def is_hdf5(self) -> bool:
+        """Whether it is an HDF5 file."""
+        return self.head.startswith(b"\x89HDF\r\n\x1a\n")
+
+    @functools.cached_property
+    def zip_names(self) -> frozenset[str]:
+        """The members of a zip archive; empty for anything else."""
+        if not self.head.startswith(b"PK\x03\x04"):
+            return frozenset()
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return frozenset(archive.namelist()[:_MOST_MEMBERS])
+        except (zipfile.BadZipFile, OSError):
+            return frozenset()
+
+    @functools.cached_property
+    def tar_names(self) -> frozenset[str]:
+        """The members of a tar archive, compressed or not, without a leading ``./``; empty for anything else."""
+        names: set[str] = set()
+        if self.is_folder:
+            return frozenset()
+        try:
+            with tarfile.open(self.path) as archive:
+                for member in archive:
+                    names.add(member.name.removeprefix("./"))
+                    if len(names) == _MOST_MEMBERS:
+                        break
+        except (tarfile.TarError, OSError, EOFError):
+            return frozenset()
+        return frozenset(names)

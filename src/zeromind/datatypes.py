@@ -1,0 +1,70 @@
+"""The datatypes of the Open Inference Protocol and their numpy twins.
+
+BYTES tensors are numpy object arrays of ``bytes`` everywhere between the wires and the adapters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+NUMPY_OF: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(np.object_),
+}
+DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items()}
+_TEXT = ("string", "str", "bytes", "object")
+
+
+def datatype_of(dtype: np.dtype[Any]) -> str:
+    """The protocol's name of a numpy dtype; text of any kind is BYTES. Raises KeyError for a dtype without one."""
+    return "BYTES" if dtype.kind in "OSUT" else DATATYPE_OF[dtype.newbyteorder("=")]
+
+
+def parse_datatype(text: str) -> str:
+    """The protocol's name of a type written as numpy (``float32``, ``string``) or the protocol (``FP32``) writes it.
+
+    Raises ValueError for anything else.
+    """
+    if text.upper() in NUMPY_OF:
+        return text.upper()
+    if text.lower() in _TEXT:
+        return "BYTES"
+    try:
+        return datatype_of(np.dtype(text))
+    except (TypeError, KeyError):
+        known = ", ".join(type_name(name) for name in NUMPY_OF)
+        raise ValueError(f"{text!r} is no tensor type; known are {known}") from None
+
+
+def type_name(datatype: str) -> str:
+    """The name that 0Mind's own interface description uses: ``float32``, ``string``."""
+    return "string" if datatype == "BYTES" else NUMPY_OF[datatype].name
+
+
+def as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A text array of any numpy kind as an object array of ``bytes``, UTF-8, same shape."""
+    flat = [item if isinstance(item, bytes) else str(item).encode() for item in array.reshape(-1).tolist()]
+    out = np.empty(len(flat), np.object_)
+    out[:] = flat
+    return out.reshape(array.shape)
+
+
+def as_text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A BYTES tensor as an object array of ``str``, same shape. Raises UnicodeDecodeError where it is not UTF-8."""
+    flat = [item.decode() if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]
+    out = np.empty(len(flat), np.object_)
+    out[:] = flat
+    return out.reshape(array.shape)

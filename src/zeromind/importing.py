@@ -1,0 +1,61 @@
+"""Loading by name, with errors that name their culprit."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from zeromind.errors import ErrorKind, ZeroMindError
+
+
+def load(target: str) -> Any:
+    """The object that ``"package.module:attribute"`` names.
+
+    Raises ModuleNotFoundError whose ``name`` is the missing module (ours or one that it imports), AttributeError if the module
+    lacks the attribute.
+    """
+    module_name, _, attribute = target.partition(":")
+    value: Any = importlib.import_module(module_name)
+    for part in attribute.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module in a Python file, executed anew, under a name that no other file gets.
+
+    Imports beside the file work while it runs. Raises whatever the file raises.
+    """
+    name = f"zeromind_user_{path.stem}_{abs(hash(str(path.resolve()))):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file", path=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def require(module: str, extra: str, wanted_by: str) -> Any:
+    """An optional module, or MISSING_PACKAGE that says which ``pip install`` brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise ZeroMindError(
+            ErrorKind.MISSING_PACKAGE,
+            f"{wanted_by} needs the package {error.name!r}, which is not installed: pip install 'zeromind[{extra}]'",
+            error.name,
+        ) from None

@@ -1,0 +1,172 @@
+"""What every floor speaks of: tensors and their specs, a request for inference and its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zeromind import datatypes
+from zeromind.errors import ErrorKind, ZeroMindError
+
+Tensor: TypeAlias = np.ndarray[Any, Any]
+Shape: TypeAlias = tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value that only a filter understands, as the bytes that came: JSON text or a picture."""
+
+    media: str
+    data: bytes
+
+
+Value: TypeAlias = Tensor | Encoded
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One named input or output: ``datatype`` as the Open Inference Protocol names it, ``None`` in ``shape`` = any size."""
+
+    name: str
+    datatype: str
+    shape: Shape
+    aliases: tuple[str, ...] = ()
+    """Regular expressions of other names that mean this tensor."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype; ``object`` for BYTES."""
+        return datatypes.NUMPY_OF[self.datatype]
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape is one of ours."""
+        return len(shape) == len(self.shape) and all(mine in (None, its) for mine, its in zip(self.shape, shape, strict=True))
+
+    def check(self, array: Tensor) -> Tensor:
+        """The array itself in the spec's dtype, or INVALID_INPUT if the shape differs or the type cannot be converted safely."""
+        if not self.fits(array.shape):
+            raise ZeroMindError(
+                ErrorKind.INVALID_INPUT,
+                f"input {self.name!r} has shape {list(array.shape)}, the model takes {self.shown_shape()}",
+                self.name,
+                list(array.shape),
+            )
+        if array.dtype == self.dtype:
+            return array
+        if self.datatype == "BYTES" and array.dtype.kind in "SUT":
+            return datatypes.as_bytes(array)
+        if self.datatype == "BYTES" or not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
+            raise ZeroMindError(
+                ErrorKind.INVALID_INPUT,
+                f"input {self.name!r} holds {array.dtype.name}, the model takes {datatypes.type_name(self.datatype)}",
+                self.name,
+            )
+        return array.astype(self.dtype)
+
+    def shown_shape(self) -> str:
+        """The shape for people: ``[any, 28, 28, 1]``."""
+        return "[" + ", ".join("any" if size is None else str(size) for size in self.shape) + "]"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a frame; ``from_json`` is its inverse."""
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape), "aliases": list(self.aliases)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TensorSpec:
+        """The spec that ``to_json`` wrote."""
+        return cls(data["name"], data["datatype"], tuple(data["shape"]), tuple(data["aliases"]))
+
+
+def find(specs: Sequence[TensorSpec], name: str) -> TensorSpec | None:
+    """The spec of that name; failing that, the only one that knows the name as an alias; else None."""
+    for spec in specs:
+        if spec.name == name:
+            return spec
+    matches = [spec for spec in specs if any(re.fullmatch(alias, name) for alias in spec.aliases)]
+    return matches[0] if len(matches) == 1 else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model's interface as its adapter describes it.
+
+    ``batches`` says that the first dimension of every input and output is the batch, so that requests may be joined along it.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batches: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a frame; ``from_json`` is its inverse."""
+        return {
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
+            "batches": self.batches,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
+        """The spec that ``to_json`` wrote."""
+        inputs, outputs = (tuple(TensorSpec.from_json(item) for item in data[side]) for side in ("inputs", "outputs"))
+        return cls(inputs, outputs, data["batches"])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Interface:
+    """What a loaded skill offers its clients: the model's tensors under the names that the task gave them, and its filters.
+
+    ``media`` lists, for an input whose first filter takes whole files, the content types that it takes.
+    """
+
+    spec: ModelSpec
+    adapter: str
+    filtered_inputs: frozenset[str] = frozenset()
+    filtered_outputs: frozenset[str] = frozenset()
+    media: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a frame; ``from_json`` is its inverse."""
+        return {
+            "spec": self.spec.to_json(),
+            "adapter": self.adapter,
+            "filtered_inputs": sorted(self.filtered_inputs),
+            "filtered_outputs": sorted(self.filtered_outputs),
+            "media": {name: list(types) for name, types in self.media.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Interface:
+        """The interface that ``to_json`` wrote."""
+        return cls(
+            ModelSpec.from_json(data["spec"]),
+            data["adapter"],
+            frozenset(data["filtered_inputs"]),
+            frozenset(data["filtered_outputs"]),
+            {name: tuple(types) for name, types in data["media"].items()},
+        )
+
+
+@dataclasses.dataclass(slots=True)
+class InferRequest:
+    """Values for a model's inputs, by name; a filtered input is Encoded, any other an array that its spec has checked."""
+
+    inputs: dict[str, Value]
+    id: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its values hold."""
+        return sum(len(value.data) if isinstance(value, Encoded) else value.nbytes for value in self.inputs.values())
+
+
+@dataclasses.dataclass(slots=True)
+class InferResponse:
+    """Values of a model's outputs, by name; a filtered output is Encoded JSON, any other an array. ``model_time`` in seconds."""
+
+    outputs: dict[str, Value]
+    model_time: float
