@@ -18,6 +18,7 @@ A class attribute ``media`` lists the content types of whole files that ``apply`
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import stat
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from zeromind.config.roots import locate
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
@@ -42,27 +44,24 @@ class Filter(Protocol):
 
 
 class Files:
-    """Reads files beneath the pool's roots only; relative paths resolve against the first root that has them."""
+    """Reads files beneath the pool's roots only; ``trusted`` while it is the operator who names them: then from anywhere."""
 
-    def __init__(self, roots: Sequence[Path], max_bytes: int = 64 << 20) -> None:
-        self._roots = [root.resolve() for root in roots]
+    def __init__(self, roots: Sequence[Path], max_bytes: int = 64 << 20, trusted: bool = False) -> None:
+        self._roots = list(roots)
         self._max_bytes = max_bytes
+        self.trusted = trusted
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises FILTER_FILE, in the same words for absent, outside the roots and not permitted."""
-        refusal = ZeroMindError(
-            ErrorKind.FILTER_FILE, f"the file {path!r} is not readable beneath the roots of this pool: check the path, or extend 'roots'", path
+        real = locate(path, self._roots, self.trusted) if isinstance(path, str) else None
+        if real is not None:
+            with contextlib.suppress(OSError):
+                return self._read_regular(real)
+        raise ZeroMindError(
+            ErrorKind.FILTER_FILE,
+            f"the file {path!r} is not readable beneath the roots of this pool: check the path, or extend 'roots'",
+            path,
         )
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise refusal
-        for root in self._roots:
-            try:
-                real = (root / path).resolve(strict=True)
-                if real.is_relative_to(root):
-                    return self._read_regular(real)
-            except (OSError, RuntimeError, ValueError):
-                continue
-        raise refusal
 
     def _read_regular(self, path: Path) -> bytes:
         # O_NONBLOCK: opening a FIFO must not hang before fstat can tell what it is.
@@ -79,15 +78,20 @@ def build(cls: Any, identifier: str, settings: dict[str, Any], files: Files) -> 
 
     Raises NOT_A_FILTER or FILTER_PARAMETERS.
     """
-    if not inspect.isclass(cls) or not callable(getattr(cls, "apply", None)) or getattr(cls, "side", None) not in ("input", "output", "both"):
+    if (
+        not inspect.isclass(cls)
+        or not callable(getattr(cls, "apply", None))
+        or getattr(cls, "side", None) not in ("input", "output", "both")
+    ):
         raise ZeroMindError(
             ErrorKind.NOT_A_FILTER,
             f"{identifier!r} is not a filter: it needs a class with side = 'input', 'output' or 'both' and apply(value, spec)",
             identifier,
         )
-    parameters = inspect.signature(cls).parameters
+    make: Any = cls  # for mypy, to which the check above has made ``cls`` a type[object] without parameters
+    parameters = inspect.signature(make).parameters
     try:
-        made: Filter = cls(**settings, files=files) if "files" in parameters else cls(**settings)
+        made: Filter = make(**settings, files=files) if "files" in parameters else make(**settings)
     except ZeroMindError:
         raise
     except (TypeError, ValueError) as error:

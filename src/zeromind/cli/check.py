@@ -1,0 +1,87 @@
+"""``zeromind check``: try a configuration without serving it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from zeromind.cli import settings
+from zeromind.config.pool import PoolConfig
+from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
+from zeromind.http import app
+from zeromind.repository.registry import Registry
+
+_console = Console(highlight=False)
+
+
+@click.command()
+@settings.config_file
+def check(file: Path | None) -> None:
+    """Try a configuration: every key, every filter and handler, every model loaded in a scratch worker.
+
+    Says what is wrong with which key; exits 1 if anything is.
+    """
+    file = file or settings.DEFAULT_FILE
+    config = settings.read(file, {})
+    problems = [*_handlers(config), *asyncio.run(_tasks(config))]
+    for key, message in problems:
+        _console.print(f"[bold red]✗[/] {key}: {message}", soft_wrap=True)
+    if problems:
+        raise SystemExit(1)
+    _console.print(f"[bold green]✓[/] {file} is fine: {len(config.tasks)} tasks loaded")
+
+
+def _handlers(config: PoolConfig) -> list[tuple[str, str]]:
+    problems = []
+    for place in config.handler_folders:
+        try:
+            list(app.handlers_in(place))
+        except ConfigError as error:
+            problems.append((error.key, str(error)))
+    return problems
+
+
+async def _tasks(config: PoolConfig) -> list[tuple[str, str]]:
+    """What is wrong with the tasks: (key, sentence) for each; the workers are gone when this returns."""
+    # One after the other: a scratch worker must not compete with its neighbours for memory.
+    registry = Registry(dataclasses.replace(config, state_dir=None))
+    problems: list[tuple[str, str]] = []
+    seen: set[Any] = set()
+    for index, source in enumerate(config.tasks):
+        label = f"tasks[{index}]"
+        if source.get("id") in seen:
+            problems.append((f"{label}.id", f"{source['id']!r} is used twice"))
+        seen.add(source.get("id"))
+        with _console.status(f"{label} {source.get('id', '')} …"):
+            try:
+                model = await registry.load({**source, "instances": 1}, trusted=True)
+            except ZeroMindError as error:
+                problems.append((f"{label}.{_key(error)}".rstrip("."), str(error)))
+                continue
+        memory = model.memory_consumed / 1e6
+        _console.print(f"[bold green]✓[/] {label} {model.task.id!r}: {model.load_time:.1f} s, {memory:.0f} MB")
+        await registry.drop(model.task.id)
+    return problems
+
+
+_KEYS = {
+    ErrorKind.MODEL_FILE: "model_file",
+    ErrorKind.LOAD_FAILED: "model_file",
+    ErrorKind.CODE_NOT_ALLOWED: "allow_code",
+    ErrorKind.MODEL_TYPE_UNKNOWN: "model_type",
+    ErrorKind.MODEL_TYPE_NOT_ALLOWED: "model_type",
+    ErrorKind.MISSING_PACKAGE: "model_type",
+    ErrorKind.INPUT_SPEC: "inputs",
+    ErrorKind.OUTPUT_SPEC: "outputs",
+}
+
+
+def _key(error: ZeroMindError) -> str:
+    if error.kind is ErrorKind.TASK_ATTRIBUTE and error.params:
+        return str(error.params[0])
+    return _KEYS.get(error.kind, "input_filters/output_filters" if "FILTER" in error.kind.name else "")

@@ -1,0 +1,1 @@
+"""Between a wire's bytes and requests or answers: pure functions, one file per wire."""

@@ -1,0 +1,85 @@
+"""JSON arrays to tensors and back, strict about what fits the spec."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import types
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from zeromind import datatypes
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Tensor, TensorSpec
+
+_SCALARS: dict[str, Any] = {"BOOL": bool, "BYTES": str, "FP16": float, "FP32": float, "FP64": float, "INT64": int, "UINT64": int}
+
+
+def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
+    """The tensor that nested JSON lists hold, in the spec's dtype and fitting its shape.
+
+    Raises INVALID_INPUT for anything else: other types, ragged lists, numbers that the dtype cannot hold, no rows.
+    """
+    try:
+        data = _decoder(spec.datatype, len(spec.shape)).decode(text)
+        array = np.array(data, spec.dtype)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise _refused(spec, _reason(error)) from None
+    if spec.datatype == "BYTES":
+        array = _nested_text(data, len(spec.shape), spec)
+    if array.size == 0:
+        raise _refused(spec, "it holds no rows")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise _refused(spec, f"a number is too large for {array.dtype.name}")
+    return spec.check(array)
+
+
+def to_json(array: Tensor) -> Any:
+    """What the JSON encoder takes for a tensor: the array itself, or lists of text; bytes that are no UTF-8 become ``{"b64"}``."""
+    if array.dtype.kind in "OSUT":
+        return _text_lists(datatypes.as_bytes(array).tolist())
+    if array.ndim == 0:
+        return array.item()
+    return np.ascontiguousarray(array)
+
+
+@functools.lru_cache(256)
+def _decoder(datatype: str, dimensions: int) -> msgspec.json.Decoder[Any]:
+    kind = _SCALARS.get(datatype)
+    if kind is None:  # narrower integers: the parser checks the range
+        bounds = np.iinfo(datatypes.NUMPY_OF[datatype])
+        kind = Annotated[int, msgspec.Meta(ge=int(bounds.min), le=int(bounds.max))]
+    for _ in range(dimensions):
+        kind = types.GenericAlias(list, (kind,))
+    return msgspec.json.Decoder(kind)
+
+
+def _nested_text(data: Any, dimensions: int, spec: TensorSpec) -> Tensor:
+    array = np.array(data, np.object_)
+    if array.ndim != dimensions:
+        raise _refused(spec, "its lists have different lengths")
+    return datatypes.as_bytes(array)
+
+
+def _text_lists(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_text_lists(item) for item in value]
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return "its lists have different lengths" if "inhomogeneous" in text else text
+
+
+def _refused(spec: TensorSpec, reason: str) -> ZeroMindError:
+    return ZeroMindError(
+        ErrorKind.INVALID_INPUT,
+        f"input {spec.name!r} must be nested lists of {datatypes.type_name(spec.datatype)} of shape {spec.shown_shape()}: {reason}",
+        spec.name,
+    )

@@ -1,0 +1,83 @@
+"""0Mind's own JSON: prediction requests and answers, and a model's interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from zeromind import datatypes
+from zeromind.codecs import numbers
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value, find
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def decode_predict(body: bytes, interface: Interface) -> InferRequest:
+    """The request in ``{input name: data}``; a filtered input's JSON is left for its filters.
+
+    Raises PREDICT_DATA if the body is no JSON object, INPUT_MISSING, or INVALID_INPUT for an unknown name or data that does not fit.
+    """
+    if not body.strip():
+        raise ZeroMindError(ErrorKind.PREDICT_DATA, "the request has no data: send a JSON object of input name → data")
+    try:
+        fields = _OBJECT.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the body must be a JSON object of input name → data: {error}") from None
+    inputs: dict[str, Value] = {}
+    for name, raw in fields.items():
+        spec = find(interface.spec.inputs, name)
+        if spec is None:
+            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model has no input {name!r}; its inputs are {names}", name)
+        if spec.name in inputs:
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is given twice", spec.name)
+        filtered = spec.name in interface.filtered_inputs
+        inputs[spec.name] = Encoded("application/json", bytes(raw)) if filtered else numbers.to_tensor(raw, spec)
+    return InferRequest(complete(inputs, interface))
+
+
+def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:
+    """The request whose body is a file for the only input that takes such files.
+
+    Raises PREDICT_DATA for an empty body, CONTENT_TYPE if no input or more than one takes it, INPUT_MISSING if there are other inputs.
+    """
+    if not body:
+        raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the request has no data: send the {media} file as the body")
+    takers = [name for name, types in interface.media.items() if media in types]
+    if len(takers) != 1:
+        reason = "several inputs take" if takers else "no input of this model takes"
+        raise ZeroMindError(
+            ErrorKind.CONTENT_TYPE, f"{reason} {media} bodies: send application/json, a JSON object of input name → data", media
+        )
+    return InferRequest(complete({takers[0]: Encoded(media, body)}, interface))
+
+
+def complete(inputs: dict[str, Value], interface: Interface) -> dict[str, Value]:
+    """The inputs in the model's order. Raises INPUT_MISSING naming those that lack."""
+    missing = [spec.name for spec in interface.spec.inputs if spec.name not in inputs]
+    if missing:
+        raise ZeroMindError(ErrorKind.INPUT_MISSING, f"the data lacks the input {', '.join(map(repr, missing))}", *missing)
+    return {spec.name: inputs[spec.name] for spec in interface.spec.inputs}
+
+
+def encode_response(response: InferResponse) -> bytes:
+    """``{"result": {output name: data}, "model_time": seconds}``; numbers that are not finite become null."""
+    result = {
+        name: orjson.Fragment(value.data) if isinstance(value, Encoded) else numbers.to_json(value)
+        for name, value in response.outputs.items()
+    }
+    return orjson.dumps({"result": result, "model_time": response.model_time}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def describe(interface: Interface) -> dict[str, Any]:
+    """What ``/model/info`` answers."""
+    sides = {"inputs": interface.spec.inputs, "outputs": interface.spec.outputs}
+    described = {side: {str(index): _describe(spec) for index, spec in enumerate(specs)} for side, specs in sides.items()}
+    return {**described, "tool": interface.adapter}
+
+
+def _describe(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "type": datatypes.type_name(spec.datatype), "shape": list(spec.shape)}

@@ -1,0 +1,1 @@
+"""The pool's configuration: typed settings from file, environment and flags."""

@@ -1,0 +1,125 @@
+"""Every key of a pool and of a task, declared once: from here come the file's key, the variable, the flag, the help and the docs.
+
+Precedence: flag > environment > file > default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters"]
+
+_SHOWN: dict[Kind, str] = {
+    "int": "a whole number",
+    "number": "a number",
+    "bool": "true or false",
+    "string": "a string",
+    "strings": "a list of strings",
+    "tasks": "a list of tasks (objects)",
+    "tensors": 'a list of {"name", "type", "shape"}',
+    "filters": "an object of tensor name → list of filters",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Option:
+    """One key: ``flag`` says that the command line has it too, ``least`` and ``most`` bound a number or a list's length."""
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    flag: bool = False
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of a pool's key."""
+        return f"ZEROMIND_{self.key.upper()}"
+
+    def problem(self, value: Any) -> str:
+        """What is wrong with a value, as the rest of a sentence; empty if nothing is."""
+        if not _CHECKS[self.kind](value):
+            return f"must be {_SHOWN[self.kind]}, not {value!r}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(map(repr, self.choices))}, not {value!r}"
+        size = value if self.kind in ("int", "number") else 0
+        if self.least is not None and size < self.least:
+            return f"must be at least {self.least:g}, not {value!r}"
+        if self.most is not None and size > self.most:
+            return f"must be at most {self.most:g}, not {value!r}"
+        return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(item, kind) for item in value)
+
+
+_CHECKS: dict[Kind, Callable[[Any], bool]] = {
+    "int": lambda value: _is_number(value) and isinstance(value, int),
+    "number": _is_number,
+    "bool": lambda value: isinstance(value, bool),
+    "string": lambda value: isinstance(value, str),
+    "strings": _is_list_of(str),
+    "tasks": _is_list_of(dict),
+    "tensors": _is_list_of(dict),
+    "filters": lambda value: isinstance(value, dict) and all(isinstance(item, list) for item in value.values()),
+}
+
+
+POOL: tuple[Option, ...] = (
+    Option("id", "int", 1, "Unique number of this pool: for balancing and addressing in a network of pools.", least=0),
+    Option("host", "string", "127.0.0.1", "Address to listen on.", flag=True),
+    Option("port", "int", 5885, "Port to listen on; 0 picks a free one.", flag=True, least=0, most=65535),
+    Option("tasks", "tasks", [], "Models to serve from the start."),
+    Option("model_types", "strings", [], "Model types that may be loaded; empty = all."),
+    Option("debug", "bool", False, "Tell clients more about unknown errors, and log more.", flag=True),
+    Option("roots", "strings", ["."], "Folders beneath which clients may name files; relative paths resolve against them in this order."),
+    Option("code_roots", "strings", [], "Folders beneath which clients may load model files that can carry code (pickles, Python)."),
+    Option(
+        "state_dir", "string", "", "Folder in which models loaded and dropped over the API are remembered; empty = nothing is.", flag=True
+    ),
+    Option("filter_folders", "strings", [], "Where your own filters are: folders of Python files, or installed packages."),
+    Option("adapter_folders", "strings", [], "Where your own adapters are: folders of Python files, or installed packages."),
+    Option("handler_folders", "strings", [], "Where your own request handlers are: folders of Python files, or installed packages."),
+    Option("max_body_bytes", "int", 64 << 20, "Largest request body, in bytes; larger ones get 413.", least=1),
+    Option("max_queue", "int", 1024, "Most requests that may wait for one model; more get 503.", least=1, most=1 << 20),
+    Option("max_queue_bytes", "int", 256 << 20, "Most bytes that requests waiting for one model may hold; more get 503.", least=1),
+    Option("load_timeout_s", "number", 300, "How long a model may take to load, in seconds.", least=0.1, most=86400),
+    Option("drain_s", "number", 10, "How long accepted requests may take to finish when the pool stops, in seconds.", least=0, most=3600),
+)
+
+TASK: tuple[Option, ...] = (
+    Option("id", "string", None, "Name under which the model is served: letters, digits, '.', '_', '-', at most 128."),
+    Option("model_type", "string", "", "Adapter to use (keras, sklearn, onnx, python, or your own); empty = recognised by content."),
+    Option("model_file", "string", None, "Path of the model's file or folder."),
+    Option("input_filters", "filters", {}, "Filters by input name, applied in order."),
+    Option("output_filters", "filters", {}, "Filters by output name, applied in order."),
+    Option("inputs", "tensors", [], "The model's inputs, where its file does not tell: first dimension = batch, null = any size."),
+    Option("outputs", "tensors", [], "The model's outputs, likewise."),
+    Option("instances", "int", 1, "How many workers hold the model.", least=1, most=64),
+    Option(
+        "isolation", "string", "process", "Run in a worker process of its own, or in a thread of the server.", choices=("process", "thread")
+    ),
+    Option("timeout_s", "number", 30, "How long a request may take, waiting included, in seconds.", least=0.001, most=86400),
+    Option("device", "string", "auto", "Where the framework computes: auto, cpu, or cuda:N."),
+    Option("allow_code", "bool", False, "The operator's word that this file may run code. Clients cannot say it."),
+    Option("max_batch_size", "int", 32, "Most rows of waiting requests that are joined into one call of the model.", least=1, most=65536),
+)
+
+
+def nearest(key: str, options: tuple[Option, ...]) -> str:
+    """The known key that a misspelt one most resembles; empty if none does."""
+    import difflib
+
+    found = difflib.get_close_matches(key, [option.key for option in options], n=1, cutoff=0.6)
+    return found[0] if found else ""

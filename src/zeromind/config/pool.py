@@ -1,0 +1,105 @@
+"""A pool's settings, read once from file, environment and flags into a frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zeromind.config.options import POOL, Option, nearest
+from zeromind.errors import ConfigError
+
+_KNOWN: dict[str, Option] = {option.key: option for option in POOL}
+_MOST_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """A checked configuration. ``tasks`` are still raw: one bad task must not stop the others. ``folder`` is where its file lies."""
+
+    id: int
+    host: str
+    port: int
+    tasks: tuple[Mapping[str, Any], ...]
+    model_types: tuple[str, ...]
+    debug: bool
+    roots: tuple[Path, ...]
+    code_roots: tuple[Path, ...]
+    state_dir: Path | None
+    filter_folders: tuple[str, ...]
+    adapter_folders: tuple[str, ...]
+    handler_folders: tuple[str, ...]
+    max_body_bytes: int
+    max_queue: int
+    max_queue_bytes: int
+    load_timeout_s: float
+    drain_s: float
+    given: frozenset[str]
+    """The keys that were set anywhere."""
+
+
+def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any], working_dir: Path | None = None) -> PoolConfig:
+    """The settings: flag > environment > file > default; paths resolve against ``working_dir`` (default: the process's).
+
+    ``flags`` holds only what was given. Raises ConfigError naming the key.
+    """
+    base = (working_dir or Path.cwd()).resolve()
+    values = {**(_from_file(file) if file else {}), **_from_environment(environ), **flags}
+    for key, value in values.items():
+        if key not in _KNOWN:
+            near = nearest(key, POOL)
+            raise ConfigError(key, f"unknown key; did you mean {near!r}?" if near else f"unknown key; known are {', '.join(_KNOWN)}")
+        problem = _KNOWN[key].problem(value)
+        if problem:
+            raise ConfigError(key, problem)
+    full = {key: values.get(key, option.default) for key, option in _KNOWN.items()}
+    for key in ("roots", "code_roots"):
+        full[key] = tuple((base / path).resolve() for path in full[key])
+    for key in ("filter_folders", "adapter_folders", "handler_folders"):
+        full[key] = tuple(str(base / place) if (base / place).is_dir() else place for place in full[key])
+    full["tasks"], full["model_types"] = tuple(full["tasks"]), tuple(full["model_types"])
+    full["state_dir"] = (base / full["state_dir"]).resolve() if full["state_dir"] else None
+    return PoolConfig(**full, given=frozenset(values))
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("", f"the configuration {file} cannot be read: {error.strerror}") from None
+    if len(text) > _MOST_BYTES:
+        raise ConfigError("", f"the configuration {file} is larger than {_MOST_BYTES >> 20} MiB")
+    try:
+        data = json.loads(text, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("", f"the configuration {file} is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError("", f"the configuration {file} must be a JSON object of keys, not {type(data).__name__}")
+    return data
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return data
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for option in POOL:
+        text = environ.get(option.variable)
+        if text is None:
+            continue
+        if option.kind == "string":
+            values[option.key] = text
+            continue
+        try:
+            values[option.key] = json.loads(text)
+        except ValueError:
+            raise ConfigError(option.key, f"the variable {option.variable} must hold JSON, not {text!r}") from None
+    return values

@@ -1,0 +1,35 @@
+"""What a worker is told to load, and under which rules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Order:
+    """A task with the pool's rules, in plain values, so that it can cross to another process.
+
+    ``model_file`` is the located path; ``trusted`` says that the operator wrote the task, so that its paths may lie anywhere;
+    ``allow_code`` is the operator's word that the file may run code; ``threads`` is how many the framework may use.
+    """
+
+    task: Mapping[str, Any]
+    model_file: str
+    roots: tuple[str, ...] = (".",)
+    trusted: bool = False
+    allow_code: bool = False
+    model_types: tuple[str, ...] = ()
+    adapter_folders: tuple[str, ...] = ()
+    filter_folders: tuple[str, ...] = ()
+    threads: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a frame; ``from_json`` is its inverse."""
+        return {**dataclasses.asdict(self), "task": dict(self.task)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Order:
+        """The order that ``to_json`` wrote."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})

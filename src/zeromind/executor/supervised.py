@@ -1,0 +1,77 @@
+"""A worker that comes back: an executor replaced with growing pauses each time its process dies unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from zeromind.errors import ZeroMindError
+from zeromind.executor.frames import Answer
+from zeromind.executor.order import Order
+from zeromind.executor.process import ProcessExecutor
+from zeromind.executor.thread import ThreadExecutor
+from zeromind.tensors import InferRequest, Interface
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 30.0
+_HEALTHY_AFTER_S = 60.0
+EXECUTORS = {"process": ProcessExecutor, "thread": ThreadExecutor}
+
+
+class SupervisedExecutor:
+    """One worker of a model, whichever process it is at present. ``on_death`` is called at each unasked end."""
+
+    def __init__(self, order: Order, isolation: str, load_timeout_s: float) -> None:
+        self._order = order
+        self._make = EXECUTORS[isolation]
+        self._load_timeout_s = load_timeout_s
+        self._pause_s = _FIRST_PAUSE_S
+        self._started = 0.0
+        self.on_death: Callable[[], None] = lambda: None
+        self.restarts = 0
+        self.current: ProcessExecutor | ThreadExecutor = self._make(order, self._died)
+
+    async def start(self) -> Interface:
+        """Start for the first time. Raises what loading raised."""
+        interface = await self.current.start(self._load_timeout_s)
+        self._started = time.monotonic()
+        return interface
+
+    async def ready(self) -> None:
+        """Return once the worker lives, restarting it as often as it takes."""
+        while not self.current.alive:
+            await self.current.stop()
+            if time.monotonic() - self._started > _HEALTHY_AFTER_S:
+                self._pause_s = _FIRST_PAUSE_S
+            # Jitter: several workers that one cause killed should not load again in the same instant.
+            await asyncio.sleep(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self.restarts += 1
+            self.current = self._make(self._order, self._died)
+            try:
+                await self.start()
+            except ZeroMindError as error:
+                _log.error("restarting a worker of model %r failed: %s", self._order.task["id"], error)
+            else:
+                _log.info("a worker of model %r is back", self._order.task["id"])
+
+    async def run(self, batch: Sequence[InferRequest], timeout_s: float) -> list[Answer]:
+        """One answer per request, or the fault that ended the worker."""
+        return await self.current.run(batch, timeout_s)
+
+    async def stop(self) -> None:
+        """End the worker for good."""
+        self.on_death = lambda: None
+        await self.current.stop()
+
+    def memory(self) -> int:
+        """The worker's memory in bytes."""
+        return self.current.memory()
+
+    def _died(self) -> None:
+        self.on_death()

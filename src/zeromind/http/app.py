@@ -1,0 +1,55 @@
+"""The Tornado application of a pool: the built-in routes and the operator's own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import tornado.web
+
+from zeromind import plugins
+from zeromind.engine import Engine
+from zeromind.errors import ConfigError
+from zeromind.http import health, zeromind
+from zeromind.http.handler import Handler, NotFound
+
+_access = logging.getLogger("zeromind.access")
+
+BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES)
+
+
+def build(engine: Engine, more: Iterable[tuple[Any, ...]] = ()) -> tornado.web.Application:
+    """The application: the operator's routes first, then ``more`` (Tornado rules), then the built-in ones.
+
+    Raises ConfigError for a handler folder that cannot be read.
+    """
+    own = [handler for place in engine.config.handler_folders for handler in handlers_in(place)]
+    rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
+    rules[len(own) : len(own)] = more
+    return tornado.web.Application(
+        rules,
+        default_handler_class=NotFound,
+        default_handler_args={"engine": engine},
+        log_function=_log_access,
+    )
+
+
+def handlers_in(place: str) -> Iterator[type[Handler]]:
+    """The handlers of a folder of Python files or an installed package. Raises ConfigError if that fails."""
+    try:
+        for module in plugins.modules_in(place):
+            for value in vars(module).values():
+                if inspect.isclass(value) and issubclass(value, Handler) and value.__module__ == module.__name__ and value.route:
+                    yield value
+    except Exception as error:
+        raise ConfigError("handler_folders", f"{place!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _log_access(handler: tornado.web.RequestHandler) -> None:
+    status = handler.get_status()
+    level = logging.INFO if status < 500 else logging.ERROR
+    if _access.isEnabledFor(level):
+        milliseconds = 1000 * handler.request.request_time()
+        _access.log(level, "%d %s %s %.1f ms", status, handler.request.method, handler.request.uri, milliseconds)

@@ -1,0 +1,68 @@
+"""0Mind's error envelope and the total table from error kinds to its HTTP status and numeric code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from zeromind.errors import ErrorKind, ZeroMindError
+
+K = ErrorKind
+TABLE: dict[ErrorKind, tuple[int, int]] = {
+    K.TASK_ATTRIBUTE: (400, 1),
+    K.MODEL_TYPE_NOT_ALLOWED: (403, 2),
+    K.MODEL_TYPE_UNKNOWN: (400, 3),
+    K.INPUT_MISSING: (400, 4),
+    K.MODEL_FILE: (400, 5),
+    K.CODE_NOT_ALLOWED: (403, 6),
+    K.MISSING_PACKAGE: (422, 6),
+    K.LOAD_FAILED: (422, 6),
+    K.LOAD_CANCELLED: (409, 6),
+    K.OUTPUT_ID: (500, 7),
+    K.OUTPUT_NAME: (500, 8),
+    K.PREDICTION_FAILED: (500, 9),
+    K.INVALID_INPUT: (400, 9),
+    K.WORKER_CRASHED: (500, 9),
+    K.INPUT_SPEC: (400, 10),
+    K.OUTPUT_SPEC: (400, 11),
+    K.FILE_NAME: (400, 12),
+    K.ENGINE_ATTRIBUTE: (400, 13),
+    K.SPEC_ATTRIBUTE: (400, 14),
+    K.FILTER_SIDE: (400, 50),
+    K.FILTER_PARAMETERS: (400, 51),
+    K.FILTER_FILE: (400, 52),
+    K.FILTER_NOT_FOUND: (400, 53),
+    K.NOT_A_FILTER: (400, 54),
+    K.FILTER_FAILED: (500, 55),
+    K.FILTER_REFUSED: (400, 55),
+    K.REQUEST_ATTRIBUTE: (400, 100),
+    K.CONTENT_TYPE: (415, 101),
+    K.LOAD_DATA: (400, 102),
+    K.ALREADY_LOADED: (409, 103),
+    K.LOAD_UNKNOWN: (500, 104),
+    K.PREDICT_DATA: (400, 105),
+    K.BUSY: (503, 106),
+    K.SHUTTING_DOWN: (503, 106),
+    K.PREDICT_UNKNOWN: (500, 107),
+    K.DEADLINE: (504, 107),
+    K.MODEL_NOT_FOUND: (404, 108),
+    K.POOL_ID: (400, 109),
+    K.BODY_TOO_LARGE: (413, 0),
+    K.ROUTE_NOT_FOUND: (404, 0),
+    K.METHOD_NOT_ALLOWED: (405, 0),
+    K.INTERNAL: (500, 0),
+}
+RETRY_AFTER_S = 1
+RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN})
+
+
+def status(error: ZeroMindError) -> int:
+    """The HTTP status of a fault."""
+    return TABLE[error.kind][0]
+
+
+def body(error: ZeroMindError) -> bytes:
+    """``{"errors": [{"code", "message", "params"}]}``; parameters that JSON has no form for become text."""
+    entry: dict[str, Any] = {"code": TABLE[error.kind][1], "message": error.message, "params": list(error.params)}
+    return orjson.dumps({"errors": [entry]}, default=str, option=orjson.OPT_NON_STR_KEYS)

@@ -1,0 +1,147 @@
+"""What every request handler of the pool stands on: the engine, bounded bodies, JSON, the error envelope.
+
+The third door: a class in one of the pool's ``handler_folders``
+
+    class Hello(Handler):
+        route = "/hello"
+
+        async def get(self):
+            self.send({"models": self.engine.registry.ids()})
+
+answers its ``route`` (a regular expression; its groups are the method's arguments) with Tornado's ways and these additions.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import uuid
+from collections.abc import Awaitable
+from typing import Any, ClassVar, cast
+
+import orjson
+import tornado.web
+
+from zeromind.engine import Engine
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.http import envelope
+
+_log = logging.getLogger(__name__)
+
+
+@tornado.web.stream_request_body
+class Handler(tornado.web.RequestHandler):
+    """A request handler that knows the pool's engine."""
+
+    route: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    """What the route does, in one sentence, for the list of routes."""
+
+    def initialize(self, engine: Engine) -> None:
+        """Take the engine that the application was made with."""
+        self.engine = engine
+        self._parts: list[bytes] = []
+        self._received = 0
+
+    def set_default_headers(self) -> None:
+        """Name the server as the original did."""
+        self.set_header("Server", "0Mind")
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Refuse a method or a body that cannot be served before the body is read."""
+        if self.request.method not in self.SUPPORTED_METHODS or not self._has(self.request.method):
+            raise ZeroMindError(
+                ErrorKind.METHOD_NOT_ALLOWED,
+                f"{self.request.path} answers {self._allowed()}, not {self.request.method}",
+                self.request.method,
+            )
+        self._bound(int(self.request.headers.get("Content-Length", "0")))
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Gather the body, as far as the pool's limit."""
+        self._received += len(chunk)
+        self._bound(self._received)
+        self._parts.append(chunk)
+        return None
+
+    @property
+    def body(self) -> bytes:
+        """The whole request body."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, lower case, without parameters."""
+        return cast("str", self.request.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+    def json_object(self, kind: ErrorKind) -> dict[str, Any]:
+        """The body as a JSON object. Raises CONTENT_TYPE, or ``kind`` if it is none."""
+        if self.content_type != "application/json":
+            raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", self.content_type)
+        try:
+            data = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            reason = f"it is not JSON: {error}" if self.body.strip() else "it is empty"
+            raise ZeroMindError(kind, f"the body must be a JSON object: {reason}") from None
+        if not isinstance(data, dict):
+            raise ZeroMindError(kind, f"the body must be a JSON object, not {type(data).__name__}")
+        return data
+
+    def argument(self, name: str) -> str:
+        """A query argument. Raises REQUEST_ATTRIBUTE if it is missing or empty."""
+        value = self.get_query_argument(name, "") or ""
+        if not value:
+            raise ZeroMindError(
+                ErrorKind.REQUEST_ATTRIBUTE, f"the request needs the query argument {name!r}: {self.request.path}?{name}=…", name
+            )
+        return value
+
+    def send(self, answer: Any) -> None:
+        """Finish with JSON: bytes as they are, anything else encoded."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(answer if isinstance(answer, bytes) else orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer a fault with the envelope; of an unknown one the client learns no more than an id to quote."""
+        cause = kwargs.get("exc_info", (None, None, None))[1]
+        error = cause if isinstance(cause, ZeroMindError) else self._known(status_code, cause)
+        self.set_status(envelope.status(error))
+        if error.kind in envelope.RETRYABLE:
+            self.set_header("Retry-After", str(envelope.RETRY_AFTER_S))
+        if error.kind is ErrorKind.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", self._allowed())
+        self.send(envelope.body(error))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Leave known faults to the access log; ``write_error`` logs the others with their id."""
+
+    def _known(self, status_code: int, cause: BaseException | None) -> ZeroMindError:
+        if isinstance(cause, tornado.web.HTTPError) and 400 <= status_code < 500:
+            return ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, cause.log_message or cause.reason or "the request cannot be understood")
+        incident = uuid.uuid4().hex[:12]
+        _log.error("unknown error %s answering %s", incident, self.request.path, exc_info=cause)
+        details = traceback.format_exception(cause) if self.engine.config.debug and cause is not None else []
+        return ZeroMindError(ErrorKind.INTERNAL, f"an unknown error; the server's log tells more under {incident}", incident, *details)
+
+    def _bound(self, size: int) -> None:
+        limit = self.engine.config.max_body_bytes
+        if size > limit:
+            raise ZeroMindError(
+                ErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes: send less, or raise 'max_body_bytes' of the pool", limit
+            )
+
+    def _has(self, method: str) -> bool:
+        name = method.lower()
+        return getattr(type(self), name) is not getattr(tornado.web.RequestHandler, name)
+
+    def _allowed(self) -> str:
+        return ", ".join(method for method in self.SUPPORTED_METHODS if self._has(method))
+
+
+class NotFound(Handler):
+    """Any route that nobody answers."""
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Refuse at once."""
+        raise ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, f"there is no route {self.request.path}; /docs lists them all", self.request.path)

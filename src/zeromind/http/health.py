@@ -1,0 +1,31 @@
+"""Whether the pool lives and whether it is ready, under the routes of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from zeromind.http.handler import Handler
+
+
+class Live(Handler):
+    """The process answers."""
+
+    route = "/v2/health/live"
+    summary = "200 while the process answers."
+
+    def get(self) -> None:
+        """An empty 200."""
+        self.finish()
+
+
+class Ready(Handler):
+    """Every configured task has loaded or failed."""
+
+    route = "/v2/health/ready"
+    summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
+
+    def get(self) -> None:
+        """An empty 200 or 400, as Triton answers."""
+        self.set_status(200 if self.engine.ready else 400)
+        self.finish()
+
+
+ROUTES: tuple[type[Handler], ...] = (Live, Ready)

@@ -1,0 +1,177 @@
+"""0Mind's own dialect: the ten requests."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import psutil
+
+import zeromind
+from zeromind.codecs import zeromind as codec
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.http.handler import Handler
+from zeromind.tensors import InferRequest, Interface
+
+VERSION = [int(part) for part in zeromind.__version__.split(".")[:3]]
+
+
+class Info(Handler):
+    """What this pool is."""
+
+    route = "/(?:info)?"
+    summary = "General information about the pool."
+
+    def get(self) -> None:
+        """The service, its id, its optional settings, its version."""
+        config = self.engine.config
+        options: dict[str, Any] = {"debug": config.debug}
+        if config.model_types:
+            options["model_types"] = list(config.model_types)
+        self.send({"service": "ModelPool", "id": config.id, "options": options, "version": VERSION})
+
+    post = get
+
+
+class InfoSystem(Handler):
+    """What the host has."""
+
+    route = "/info/system"
+    summary = "Processor, memory and Python of the host."
+
+    def get(self) -> None:
+        """Processor use in percent since the last such request, memory in bytes, Python's version."""
+        memory = psutil.virtual_memory()._asdict()
+        self.send({"id": self.engine.config.id, "cpu_usage": psutil.cpu_percent(), "memory": memory, "python": list(sys.version_info)})
+
+    post = get
+
+
+class InfoTask(Handler):
+    """How one model was asked to be served."""
+
+    route = "/info/task"
+    summary = "The task of the model `id`."
+
+    def get(self) -> None:
+        """The task as its author wrote it, completed by the attributes of the original."""
+        self.send(_task(self.engine.registry.get(self.argument("id"))))
+
+    post = get
+
+
+class InfoTasks(Handler):
+    """How all models were asked to be served."""
+
+    route = "/info/tasks"
+    summary = "The tasks of all models."
+
+    def get(self) -> None:
+        """Every task."""
+        self.send({"id": self.engine.config.id, "tasks": [_task(model) for model in self.engine.registry.models()]})
+
+    post = get
+
+
+class ModelList(Handler):
+    """Which models are loaded."""
+
+    route = "/model/list"
+    summary = "The ids of the loaded models and their check sum; no ids if the request's `check_sum` is the present one."
+
+    def get(self) -> None:
+        """The ids, unless the client's check sum says that it knows them."""
+        registry = self.engine.registry
+        known = self.json_object(ErrorKind.REQUEST_ATTRIBUTE).get("check_sum") if self.body.strip() else None
+        check_sum = registry.check_sum()
+        self.send({"id": self.engine.config.id, "check_sum": check_sum, "models": [] if known == check_sum else registry.ids()})
+
+    post = get
+
+
+class ModelInfo(Handler):
+    """A model's interface."""
+
+    route = "/model/info"
+    summary = "The inputs and outputs of the model `id`."
+
+    async def get(self) -> None:
+        """Names, types and shapes; waits for a model that is loading."""
+        self.send(codec.describe(await self.engine.interface(self.argument("id"))))
+
+    post = get
+
+
+class ModelLoad(Handler):
+    """Serve one more model."""
+
+    route = "/model/load"
+    summary = "Load the task in the body."
+
+    async def post(self) -> None:
+        """Answer when the model is loaded: seconds and bytes that it took."""
+        model = await self.engine.load(self.json_object(ErrorKind.LOAD_DATA))
+        self.send({"result": True, "load_time": model.load_time, "memory_consumed": model.memory_consumed, "model_id": model.task.id})
+
+
+class ModelDrop(Handler):
+    """Serve one model less."""
+
+    route = "/model/drop"
+    summary = "Drop the model `id`; answers when its memory is free."
+
+    async def get(self) -> None:
+        """Answer when the model's workers are gone: seconds and bytes that they held."""
+        model_id = self.argument("id")
+        seconds, held = await self.engine.drop(model_id)
+        self.send({"result": True, "unload_time": seconds, "memory_released": held, "model_id": model_id})
+
+    post = get
+
+
+class ModelPredict(Handler):
+    """Ask a model."""
+
+    route = "/model/predict"
+    summary = "The prediction of the model `id` for `{input name: data}`, or for a picture as the body."
+
+    async def post(self) -> None:
+        """Answer with every output by name, and the model's own seconds."""
+        _, response = await self.engine.infer(self.argument("id"), self._decode)
+        self.send(codec.encode_response(response))
+
+    def _decode(self, interface: Interface) -> InferRequest:
+        if self.content_type == "application/json":
+            return codec.decode_predict(self.body, interface)
+        if self.content_type:
+            return codec.decode_file(self.body, self.content_type, interface)
+        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json")
+
+
+class CommandStop(Handler):
+    """End the pool."""
+
+    route = "/command/stop"
+    summary = "Stop the pool whose id is `pool_id` in the body."
+
+    def post(self) -> None:
+        """Accept, then let accepted requests finish and end the process."""
+        config = self.engine.config
+        data = self.json_object(ErrorKind.REQUEST_ATTRIBUTE)
+        if "pool_id" not in data:
+            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, "the body needs 'pool_id', the id that /info shows", "pool_id")
+        if data["pool_id"] != config.id or isinstance(data["pool_id"], bool):
+            raise ZeroMindError(ErrorKind.POOL_ID, f"the pool_id {data['pool_id']!r} is not this pool's; /info shows it", data["pool_id"])
+        self.send({"result": "accepted", "id": config.id})
+        self.engine.stop()
+
+
+ROUTES: tuple[type[Handler], ...] = (
+    Info, InfoSystem, InfoTask, InfoTasks, ModelList, ModelInfo, ModelLoad, ModelDrop, ModelPredict, CommandStop
+)  # fmt: skip
+
+
+def _task(model: Any) -> dict[str, Any]:
+    task = model.task
+    model_type = task.model_type or (model.interface.adapter if model.interface else "")
+    return {"input_filters": {}, "output_filters": {}, **task.source, "model_type": model_type}

@@ -1,0 +1,143 @@
+"""One served model: its task, its workers, its queue, its state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from zeromind.config.task import Task
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.order import Order
+from zeromind.executor.supervised import SupervisedExecutor
+from zeromind.repository.lifecycle import Lifecycle, State
+from zeromind.scheduler.dispatcher import Dispatcher
+from zeromind.scheduler.queue import BatchQueue
+from zeromind.tensors import InferRequest, InferResponse, Interface
+
+_log = logging.getLogger(__name__)
+
+
+class Model:
+    """A model from the start of its loading to the end of its workers."""
+
+    def __init__(self, task: Task, order: Order, load_timeout_s: float, max_queue: int, max_queue_bytes: int) -> None:
+        self.task = task
+        self.life = Lifecycle()
+        self.interface: Interface | None = None
+        self.memory_consumed = 0
+        self.load_time = 0.0
+        self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
+        self._queue_bounds = (task.max_batch_size, max_queue, max_queue_bytes)
+        self._dispatcher: Dispatcher | None = None
+        self._settled = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._loading: list[asyncio.Task[Interface]] = []
+        self.error: ZeroMindError | None = None
+
+    async def load(self) -> None:
+        """Start the workers and measure them. Raises what loading raised; LOAD_CANCELLED if it was dropped meanwhile."""
+        start = time.perf_counter()
+        self._loading = [asyncio.create_task(worker.start()) for worker in self._workers]
+        try:
+            interfaces = await asyncio.gather(*self._loading)
+        except asyncio.CancelledError:
+            await self._stop_workers()
+            if self.life.state is not State.DROPPING:
+                self._fail(ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down"))
+                raise
+            self._finish_drop()
+            raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id) from None
+        except BaseException as error:
+            known = error if isinstance(error, ZeroMindError) else _unknown(error)
+            await self._stop_workers()
+            self._fail(known)
+            raise known from None
+        self.interface = interfaces[0]
+        self.memory_consumed = await self.memory()
+        self.load_time = time.perf_counter() - start
+        if self.life.state is State.DROPPING:  # dropped in the moment between
+            await self._stop_workers()
+            self._finish_drop()
+            raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
+        self._dispatcher = Dispatcher(self._workers, BatchQueue(*self._queue_bounds))
+        for worker in self._workers:
+            worker.on_death = self._dispatcher.rouse
+        self.life.enter(State.READY)
+        self._settled.set()
+
+    async def ready(self, deadline: float) -> Interface:
+        """The interface, once the model has loaded. Raises its load error, MODEL_NOT_FOUND if it is being dropped, DEADLINE."""
+        if self.life.state is State.LOADING:
+            try:
+                await asyncio.wait_for(self._settled.wait(), max(0.0, deadline - time.monotonic()))
+            except asyncio.TimeoutError:
+                raise ZeroMindError(ErrorKind.DEADLINE, f"model {self.task.id!r} is still loading: try again shortly") from None
+        if self.error is not None:
+            raise self.error
+        if self.life.state is not State.READY or self.interface is None:
+            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped", self.task.id)
+        return self.interface
+
+    async def infer(self, request: InferRequest, deadline: float) -> InferResponse:
+        """The answer to a request that fits the interface. Raises BUSY, DEADLINE, WORKER_CRASHED, or the request's own fault."""
+        await self.ready(deadline)
+        assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of ours
+        return await self._dispatcher.submit(request, deadline)
+
+    async def drop(self) -> int:
+        """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already."""
+        if not self.life.may(State.DROPPING):
+            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped already", self.task.id)
+        loading = self.life.state is State.LOADING
+        self.life.enter(State.DROPPING)
+        held = await self.memory()
+        if loading:
+            for start in self._loading:
+                start.cancel()
+            await self._gone.wait()
+            return held
+        if self._dispatcher is not None:
+            await self._dispatcher.close()
+        held = max(held, await self.memory())
+        await self._stop_workers()
+        self._finish_drop()
+        return held
+
+    async def memory(self) -> int:
+        """What its workers hold now, in bytes."""
+        loop = asyncio.get_running_loop()
+        return sum(await asyncio.gather(*(loop.run_in_executor(None, worker.memory) for worker in self._workers)))
+
+    @property
+    def pending(self) -> int:
+        """Requests that wait or run."""
+        return self._dispatcher.pending if self._dispatcher else 0
+
+    @property
+    def restarts(self) -> int:
+        """How often its workers had to be started again."""
+        return sum(worker.restarts for worker in self._workers)
+
+    async def _stop_workers(self) -> None:
+        for start in self._loading:
+            start.cancel()
+        await asyncio.gather(*self._loading, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+    def _fail(self, error: ZeroMindError) -> None:
+        self.error = error
+        if self.life.may(State.FAILED):
+            self.life.enter(State.FAILED)
+        self._settled.set()
+        self._gone.set()
+
+    def _finish_drop(self) -> None:
+        self.life.enter(State.GONE)
+        self._settled.set()
+        self._gone.set()
+
+
+def _unknown(error: BaseException) -> ZeroMindError:
+    _log.error("loading failed for an unknown reason", exc_info=error)
+    return ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
