@@ -27,6 +27,7 @@ ADAPTERS: Mapping[str, str] = {
 
 FILTERS: Mapping[str, str] = {
     "image.ImageFilter": "zeromind.filters.image:ImageFilter",
+    "scaled.ScaledImageFilter": "zeromind.filters.scaled:ScaledImageFilter",
     "crop.CentreCropFilter": "zeromind.filters.crop:CentreCropFilter",
     "padding.PaddingFilter": "zeromind.filters.padding:PaddingFilter",
     "argmax.ArgMaxFilter": "zeromind.filters.argmax:ArgMaxFilter",
@@ -36,7 +37,7 @@ FILTERS: Mapping[str, str] = {
 }
 
 LEGACY_FILTERS: Mapping[str, str] = {
-    "i_img_file_to_ns_arr.ImageFileToNormAndScaledNPArrayFilter": "image.ImageFilter",
+    "i_img_file_to_ns_arr.ImageFileToNormAndScaledNPArrayFilter": "scaled.ScaledImageFilter",
     "i_img_file_to_caffe2.ImageFileCaffe2Filter": "crop.CentreCropFilter",
     "i_vector_padding_to_input.VectorPaddingToInputFilter": "padding.PaddingFilter",
     "io_argmax.ArgMaxFilter": "argmax.ArgMaxFilter",
@@ -124,7 +125,7 @@ def _module_in(place: str, name: str) -> ModuleType | None:
     path = Path(place, *name.split(".")).with_suffix(".py")
     if path.is_file():
         return _file_module(path)
-    if Path(place).is_dir():
+    if Path(place).is_dir() or place.startswith("."):  # "./own" that is absent is a folder, not a relative import
         return None
     full = f"{place}.{name}"
     try:

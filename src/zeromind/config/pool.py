@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zeromind.errors import ConfigError
 
 _KNOWN: dict[str, Option] = {option.key: option for option in POOL}
 _MOST_BYTES = 16 << 20
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,10 +60,19 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     for key in ("roots", "code_roots"):
         full[key] = tuple((base / path).resolve() for path in full[key])
     for key in ("filter_folders", "adapter_folders", "handler_folders"):
-        full[key] = tuple(str(base / place) if (base / place).is_dir() else place for place in full[key])
+        full[key] = tuple(_place(key, place, base) for place in full[key])
     full["tasks"], full["model_types"] = tuple(full["tasks"]), tuple(full["model_types"])
     full["state_dir"] = (base / full["state_dir"]).resolve() if full["state_dir"] else None
     return PoolConfig(**full, given=frozenset(values))
+
+
+def _place(key: str, place: str, base: Path) -> str:
+    """A folder as an absolute path, or the dotted name of a package."""
+    if (base / place).is_dir():
+        return str(base / place)
+    if not _PACKAGE.fullmatch(place):
+        raise ConfigError(key, f"{place!r} is neither a folder nor the name of an installed package")
+    return place
 
 
 def _from_file(file: Path) -> dict[str, Any]:
