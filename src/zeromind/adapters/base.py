@@ -46,6 +46,8 @@ class Adapter(abc.ABC):
     """Which files it serves, for people, in one line."""
     options: ClassVar[Mapping[str, str]] = {}
     """The task keys that it understands beyond everybody's, each with a sentence of help."""
+    open_options: ClassVar[bool] = False
+    """Whether its models bring task keys of their own, which only ``__init__`` can check (TASK_ATTRIBUTE)."""
 
     spec: ModelSpec
 
@@ -74,7 +76,7 @@ class Adapter(abc.ABC):
 def check_options(adapter: type[Adapter], options: Mapping[str, Any]) -> None:
     """Raise TASK_ATTRIBUTE, naming the culprit, for a task key that the adapter does not know."""
     for key in options:
-        if key not in adapter.options:
+        if key not in adapter.options and not adapter.open_options:
             known = ", ".join(sorted(adapter.options)) or "none"
             raise ZeroMindError(
                 ErrorKind.TASK_ATTRIBUTE,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import tarfile
 import zipfile
 from pathlib import Path
+
+from zeromind.adapters import archive
 
 _HEAD_BYTES = 1 << 16
 _MOST_MEMBERS = 10_000
@@ -48,21 +49,10 @@ class ModelFile:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return frozenset(archive.namelist()[:_MOST_MEMBERS])
-        except (zipfile.BadZipFile, OSError):
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
             return frozenset()
 
     @functools.cached_property
     def tar_names(self) -> frozenset[str]:
-        """The members of a tar archive, compressed or not, without a leading ``./``; empty for anything else."""
-        names: set[str] = set()
-        if self.is_folder:
-            return frozenset()
-        try:
-            with tarfile.open(self.path) as archive:
-                for member in archive:
-                    names.add(member.name.removeprefix("./"))
-                    if len(names) == _MOST_MEMBERS:
-                        break
-        except (tarfile.TarError, OSError, EOFError):
-            return frozenset()
-        return frozenset(names)
+        """The files in a tar archive, compressed or not, without a leading ``./``; empty for anything else."""
+        return frozenset() if self.is_folder else archive.names(self.path)

@@ -1,0 +1,106 @@
+"""Writes docs/reference.md from the declarations in the code: ``python docs/reference.py``; ``--check`` only compares."""
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from zeromind import importing, plugins
+from zeromind.cli import commands
+from zeromind.config.options import POOL, TASK, Option
+from zeromind.errors import ErrorKind
+from zeromind.http import app, envelope
+
+FILE = Path(__file__).with_suffix(".md")
+
+
+def text() -> str:
+    """The whole page."""
+    parts = [*head(), *settings(), *routes(), *errors(), *adapters(), *filters(), *command_line()]
+    return "\n".join(parts) + "\n"
+
+
+def head() -> Iterator[str]:
+    yield "# Reference"
+    yield ""
+    yield "Made from the code by `make docs`; do not edit."
+
+
+def settings() -> Iterator[str]:
+    yield from ("", "## The pool's keys", "")
+    yield "A JSON object in the file that `-c` names. Precedence: flag, then environment variable, then file, then default."
+    yield "A variable holds the value as JSON, a string as it is."
+    yield ""
+    yield "| key | variable | flag | default | |"
+    yield "|---|---|---|---|---|"
+    for option in POOL:
+        flag = f"`--{option.key.replace('_', '-')}`" if option.flag else ""
+        yield f"| `{option.key}` | `{option.variable}` | {flag} | `{json.dumps(option.default)}` | {explained(option)} |"
+    yield from ("", "## A task's keys", "")
+    yield "An object in `tasks`, or the body of `/model/load`. A key that is not listed here goes to the task's adapter, which refuses what it does not know."
+    yield ""
+    yield "| key | default | |"
+    yield "|---|---|---|"
+    for option in TASK:
+        yield f"| `{option.key}` | {'required' if option.default is None else f'`{json.dumps(option.default)}`'} | {explained(option)} |"
+
+
+def explained(option: Option) -> str:
+    bounds = [f"at least {option.least}"] if option.least is not None else []
+    bounds += [f"at most {option.most}"] if option.most is not None else []
+    bounds += [f"one of {', '.join(option.choices)}"] if option.choices else []
+    return option.help + (f" ({', '.join(bounds)})" if bounds else "")
+
+
+def routes() -> Iterator[str]:
+    yield from ("", "## Routes", "", "| route | methods | |", "|---|---|---|")
+    for handler in app.BUILT_IN:
+        methods = [method for method in handler.SUPPORTED_METHODS if getattr(handler, method.lower()) is not getattr(app.tornado.web.RequestHandler, method.lower())]
+        shown = "`/`, `/info`" if handler.route == "/(?:info)?" else f"`{handler.route}`"
+        yield f"| {shown} | {', '.join(methods)} | {handler.summary} |"
+
+
+def errors() -> Iterator[str]:
+    yield from ("", "## Errors", "")
+    yield 'Every fault is answered with `{"errors": [{"code", "message", "params"}]}`.'
+    yield from ("", "| code | HTTP | what happened |", "|---:|---:|---|")
+    for kind, (status, code) in sorted(envelope.TABLE.items(), key=lambda item: item[1][::-1]):
+        yield f"| {code} | {status} | {ErrorKind(kind).value} |"
+
+
+def adapters() -> Iterator[str]:
+    yield from ("", "## Adapters", "", "| `model_type` | serves | own task keys |", "|---|---|---|")
+    for name, target in plugins.ADAPTERS.items():
+        adapter = importing.load(target)
+        keys = "; ".join(f"`{key}`: {value}" for key, value in adapter.options.items())
+        yield f"| `{name}` | {adapter.formats} | {keys} |"
+
+
+def filters() -> Iterator[str]:
+    yield from ("", "## Filters", "")
+    yield 'In a task: an id, or `{"filter": id, "parameter": value}`. Ids of the original stand for today\'s filters.'
+    for name, target in plugins.FILTERS.items():
+        filter_class = importing.load(target)
+        parameters = [str(value).replace(" ", "") for key, value in inspect.signature(filter_class).parameters.items() if key != "files"]
+        yield from ("", f"### `{name}`", "")
+        legacy = [old for old, new in plugins.LEGACY_FILTERS.items() if new == name]
+        yield f"Side: {filter_class.side}." + (f" Also `{'`, `'.join(legacy)}`." if legacy else "")
+        yield from ("", inspect.getdoc(filter_class) or "")
+        if parameters:
+            yield from ("", "Parameters: " + ", ".join(f"`{parameter}`" for parameter in parameters))
+
+
+def command_line() -> Iterator[str]:
+    yield from ("", "## Commands")
+    for name, command in commands.commands.items():
+        context = click.Context(command, info_name=f"zeromind {name}", max_content_width=100, terminal_width=100)
+        yield from ("", f"### `zeromind {name}`", "", "```", command.get_help(context), "```")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(FILE.read_text() != text() and f"{FILE} is not what the code says: run make docs")
+    FILE.write_text(text())

@@ -1,0 +1,119 @@
+"""ONNX models, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zeromind import datatypes
+from zeromind.adapters import interface, onnx_file
+from zeromind.adapters.base import Adapter, Source
+from zeromind.adapters.file import ModelFile
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.importing import require
+from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+
+# ONNX Runtime's names of its types: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/data_types.cc
+_DATATYPES = {"tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(string)": "BYTES"}
+_ROWS_OF_MAPS = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
+
+
+class OnnxAdapter(Adapter):
+    """An ONNX model with any number of inputs and outputs of any type that the protocol names.
+
+    Strings are BYTES in UTF-8. A classifier's list of maps from class to probability, as scikit-learn's converter writes it,
+    becomes FP32 ``[rows, classes]``, classes in ascending order. ``device`` is ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
+    The task's ``inputs`` and ``outputs`` may give shapes that the file leaves open.
+    """
+
+    name = "onnx"
+    formats = "ONNX models, with external data beneath the model's folder"
+
+    @classmethod
+    def recognises(cls, file: ModelFile) -> bool:
+        """Whether it holds an ONNX ModelProto."""
+        return onnx_file.is_model(file.head)
+
+    def __init__(self, source: Source) -> None:
+        self._runtime = require("onnxruntime", "onnx", "the onnx adapter")
+        path = source.file.path
+        onnx_file.check_external_data(path)
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = source.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what fails is raised, with the same words
+        providers = _providers(source.device, self._runtime.get_available_providers())
+        try:
+            self._session = self._runtime.InferenceSession(str(path), options, providers)
+        except Exception as error:
+            text = f"ONNX Runtime cannot load {path.name}: {_reason(error).replace(str(path), path.name)}"
+            raise ZeroMindError(ErrorKind.LOAD_FAILED, text, path.name) from error
+        if source.device.startswith("cuda") and "CUDAExecutionProvider" not in self._session.get_providers():
+            text = f"ONNX Runtime cannot use {source.device}: check the driver and CUDA's libraries, or choose device 'cpu'"
+            raise ZeroMindError(ErrorKind.LOAD_FAILED, text, source.device)
+        self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs = interface.declared([_spec(node) for node in self._inputs], source.inputs, ErrorKind.INPUT_SPEC)
+        outputs = interface.declared([_spec(node) for node in self._outputs], source.outputs, ErrorKind.OUTPUT_SPEC)
+        self.spec = ModelSpec(inputs, outputs, _share_batch(self._inputs + self._outputs))
+
+    def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The outputs for one batch; INVALID_INPUT where sizes that must agree differ, or a value is out of the model's range."""
+        if (answer := interface.nothing(self.spec, inputs)) is not None:
+            return answer
+        feed = {name: datatypes.as_text(array) if array.dtype.hasobject else array for name, array in inputs.items()}
+        try:
+            results = self._session.run(None, feed)
+        except Exception as error:
+            refused = isinstance(error, self._runtime.capi.onnxruntime_pybind11_state.InvalidArgument)
+            reason = self._disagreement(inputs) or (_reason(error) if refused else "")
+            if not reason:
+                raise
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {reason}") from error
+        return {spec.name: _array(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
+
+    def _disagreement(self, inputs: Mapping[str, Tensor]) -> str:
+        sizes: dict[str, int] = {}
+        pairs = [(name, size) for node in self._inputs for name, size in zip(node.shape, inputs[node.name].shape, strict=False) if name]
+        clash = next(((name, size) for name, size in pairs if sizes.setdefault(name, size) != size), None)
+        return f"dimension {clash[0]!r} is both {sizes[clash[0]]} and {clash[1]}" if clash else ""
+
+
+def _providers(device: str, available: list[str]) -> list[Any]:
+    kind, _, number = device.partition(":")
+    cuda = ("CUDAExecutionProvider", {"device_id": number or "0"})
+    if kind not in ("cpu", "cuda", "auto") or (number and not (kind == "cuda" and number.isdecimal())):
+        raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"device {device!r} is unknown here: write 'cpu', 'cuda:0' or 'auto'", "device")
+    if kind == "cuda" and cuda[0] not in available:
+        text = f"this ONNX Runtime has no CUDA, only {', '.join(available)}: pip install onnxruntime-gpu, or choose device 'cpu'"
+        raise ZeroMindError(ErrorKind.LOAD_FAILED, text, device)
+    return [cuda, "CPUExecutionProvider"] if kind != "cpu" and cuda[0] in available else ["CPUExecutionProvider"]
+
+
+def _spec(node: Any) -> TensorSpec:
+    if node.type in _ROWS_OF_MAPS:
+        return TensorSpec(node.name, "FP32", (None, None))
+    datatype = _DATATYPES.get(node.type, node.type.removeprefix("tensor(").removesuffix(")").upper())
+    if datatype not in datatypes.NUMPY_OF:
+        text = f"tensor {node.name!r} is of type {node.type}, which no wire can carry: convert the model to plain tensors"
+        raise ZeroMindError(ErrorKind.LOAD_FAILED, text, node.name)
+    return TensorSpec(node.name, datatype, tuple(size if isinstance(size, int) else None for size in node.shape))
+
+
+def _share_batch(nodes: list[Any]) -> bool:
+    """Whether all first dimensions are open and no two are named apart; converters number those that they have no name for."""
+    firsts = [node.shape[0] if node.shape else None if node.type in _ROWS_OF_MAPS else 0 for node in nodes]
+    names = {first for first in firsts if isinstance(first, str) and not first.startswith("unk__")}
+    return not any(isinstance(first, int) for first in firsts) and len(names) <= 1
+
+
+def _array(result: Any, spec: TensorSpec) -> Tensor:
+    if type(result) is list:
+        return np.array([[row[key] for key in sorted(row)] for row in result], np.float32).reshape(len(result), -1 if result else 0)
+    return datatypes.as_bytes(result) if spec.datatype == "BYTES" else result
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says, without its prefix ``[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : `` and its later lines."""
+    return str(error).split(" : ", 3)[-1].strip().partition("\n")[0]
