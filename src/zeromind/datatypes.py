@@ -5,6 +5,7 @@ BYTES tensors are numpy object arrays of ``bytes`` everywhere between the wires 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ NUMPY_OF: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype(np.object_),
 }
 DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items()}
+_NUMPY_NAME = re.compile(r"[<>=|]?[A-Za-z][A-Za-z0-9_]*")
 _TEXT = ("string", "str", "bytes", "object")
 
 
@@ -43,7 +45,8 @@ def parse_datatype(text: str) -> str:
     if text.lower() in _TEXT:
         return "BYTES"
     try:
-        return datatype_of(np.dtype(text))
+        # numpy also reads structures and shapes, and gives up on some with a SyntaxError
+        return datatype_of(np.dtype(text if _NUMPY_NAME.fullmatch(text) else "void"))
     except (TypeError, KeyError):
         known = ", ".join(type_name(name) for name in NUMPY_OF)
         raise ValueError(f"{text!r} is no tensor type; known are {known}") from None

@@ -47,7 +47,10 @@ class TensorSpec:
         return len(shape) == len(self.shape) and all(mine in (None, its) for mine, its in zip(self.shape, shape, strict=True))
 
     def check(self, array: Tensor) -> Tensor:
-        """The array itself in the spec's dtype, or INVALID_INPUT if the shape differs or the type cannot be converted safely."""
+        """The array itself in the spec's dtype.
+
+        Raises INVALID_INPUT if the shape differs, the kind of type does (floats never become integers), or a value does not fit.
+        """
         if not self.fits(array.shape):
             raise ZeroMindError(
                 ErrorKind.INVALID_INPUT,
@@ -57,15 +60,10 @@ class TensorSpec:
             )
         if array.dtype == self.dtype:
             return array
-        if self.datatype == "BYTES" and array.dtype.kind in "SUT":
-            return datatypes.as_bytes(array)
-        if self.datatype == "BYTES" or not np.can_cast(array.dtype, self.dtype, casting="same_kind"):
-            raise ZeroMindError(
-                ErrorKind.INVALID_INPUT,
-                f"input {self.name!r} holds {array.dtype.name}, the model takes {datatypes.type_name(self.datatype)}",
-                self.name,
-            )
-        return array.astype(self.dtype)
+        try:
+            return _cast(array, self.datatype)
+        except ValueError as error:
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {self.name!r} {error}", self.name) from None
 
     def shown_shape(self) -> str:
         """The shape for people: ``[any, 28, 28, 1]``."""
@@ -79,6 +77,24 @@ class TensorSpec:
     def from_json(cls, data: Mapping[str, Any]) -> TensorSpec:
         """The spec that ``to_json`` wrote."""
         return cls(data["name"], data["datatype"], tuple(data["shape"]), tuple(data["aliases"]))
+
+
+def _cast(array: Tensor, datatype: str) -> Tensor:
+    """The array in another type. Raises ValueError, worded as the end of a sentence, where its kind or a value does not fit."""
+    dtype = datatypes.NUMPY_OF[datatype]
+    if datatype == "BYTES" and array.dtype.kind in "SUT":
+        return datatypes.as_bytes(array)
+    if array.dtype.kind in "iu" and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        if array.size and not bounds.min <= int(array.min()) <= int(array.max()) <= bounds.max:
+            raise ValueError(f"holds numbers from {array.min()} to {array.max()}, the model takes {dtype.name}")
+    elif datatype == "BYTES" or not np.can_cast(array.dtype, dtype, casting="same_kind"):
+        raise ValueError(f"holds {array.dtype.name}, the model takes {datatypes.type_name(datatype)}")
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(dtype)
+    except FloatingPointError:
+        raise ValueError(f"holds a number too large for {dtype.name}") from None
 
 
 def find(specs: Sequence[TensorSpec], name: str) -> TensorSpec | None:
@@ -151,6 +167,12 @@ class Interface:
         )
 
 
+def _nbytes(value: Value) -> int:
+    if isinstance(value, Encoded):
+        return len(value.data)
+    return value.nbytes + (sum(map(len, value.flat)) if value.dtype == np.object_ else 0)
+
+
 @dataclasses.dataclass(slots=True)
 class InferRequest:
     """Values for a model's inputs, by name; a filtered input is Encoded, any other an array that its spec has checked."""
@@ -160,8 +182,8 @@ class InferRequest:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes its values hold."""
-        return sum(len(value.data) if isinstance(value, Encoded) else value.nbytes for value in self.inputs.values())
+        """How many bytes its values hold; for BYTES the pointers and what they point to."""
+        return sum(map(_nbytes, self.inputs.values()))
 
 
 @dataclasses.dataclass(slots=True)

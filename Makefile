@@ -1,0 +1,64 @@
+# Two commands: `make serve` runs the demo, `make test` runs every test. `make` alone lists the others.
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= configs/model_pool_config.json
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup serve test lint format clean
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# What another activated environment exports must not reach ours.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+comma := ,
+# $(error) is one line; a failing command would be followed by a second one of make's own.
+need = $(if $(shell $(1) >/dev/null 2>&1 && echo yes),,$(error $(2)))
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+	@echo 'ARGS="…" goes to the server or to pytest, PYTHON=python3.12 picks the interpreter, CONFIG=… the pool to serve.'
+
+setup: $(VENV)/.demo ## create the environment and install what the default configuration needs
+	@:
+
+serve: setup ## serve the default configuration on 127.0.0.1:5885 until Ctrl-C
+	@exec $(BIN)/zeromind serve -c $(CONFIG) $(ARGS)
+
+# Whoever picks tests with ARGS is in the middle of something: the style can wait.
+test: $(if $(ARGS),$(VENV)/.test,lint) ## install everything, check the style and the types, run all tests
+	@exec $(BIN)/python -m pytest --quiet $(ARGS)
+
+lint: $(VENV)/.test ## check the style, the format and the types
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+
+format: $(VENV)/.test ## rewrite the code in the house's format, mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+clean: ## remove the environment and whatever was built or cached; logs and state stay
+	@rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(call need,command -v $(PYTHON),Python 3.10 or newer is needed and $(PYTHON) is not there: apt install python3 python3-venv)
+	$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 10))',Python 3.10 or newer is needed and $(PYTHON) is older: name another with PYTHON=…)
+	$(call need,$(PYTHON) -c 'import venv; from ensurepip import version',$(PYTHON) cannot make virtual environments: apt install python3-venv)
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo 'installing what the demo needs (a minute) …'
+	@$(BIN)/python -m pip install -qq --editable '.[demo]'
+	@touch $@
+
+# The extra `test` holds all that `demo` does, so one stamp speaks for both.
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo 'installing what the tests need (a few minutes) …'
+	@$(BIN)/python -m pip install -qq --editable '.[test]'
+	@touch $@ $(VENV)/.demo
