@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 
 import tornado.httpserver
 import tornado.netutil
+import tornado.web
 
 from zeromind.config.pool import PoolConfig
+from zeromind.console import pages
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import app
+from zeromind.http import app, listing
 
 
 class Server:
@@ -24,7 +26,7 @@ class Server:
         self.config = config
         self.engine = Engine(config)
         self._http = tornado.httpserver.HTTPServer(
-            app.build(self.engine),
+            _application(self.engine),
             max_buffer_size=1 << 30,
             max_body_size=1 << 62,  # the handlers bound bodies themselves, so that the client gets the envelope
             idle_connection_timeout=75,
@@ -65,6 +67,11 @@ class Server:
         if self.engine.stopped.is_set():
             raise SystemExit(1)
         self.engine.stop()
+
+
+def _application(engine: Engine) -> tornado.web.Application:
+    own = app.own_handlers(engine.config)
+    return app.build(engine, pages.rules(listing.routes([*own, *app.BUILT_IN]), listing.faults()), own)
 
 
 @contextlib.contextmanager

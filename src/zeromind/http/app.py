@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tornado.web
 
 from zeromind import plugins
+from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
 from zeromind.http import health, zeromind
@@ -20,12 +21,13 @@ _access = logging.getLogger("zeromind.access")
 BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES)
 
 
-def build(engine: Engine, more: Iterable[tuple[Any, ...]] = ()) -> tornado.web.Application:
+def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:
     """The application: the operator's routes first, then ``more`` (Tornado rules), then the built-in ones.
 
-    Raises ConfigError for a handler folder that cannot be read.
+    ``own`` are the operator's handlers where they have been loaded already. Raises ConfigError for a handler folder that cannot be read.
     """
-    own = [handler for place in engine.config.handler_folders for handler in handlers_in(place)]
+    if own is None:
+        own = own_handlers(engine.config)
     rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
     rules[len(own) : len(own)] = more
     return tornado.web.Application(
@@ -34,6 +36,11 @@ def build(engine: Engine, more: Iterable[tuple[Any, ...]] = ()) -> tornado.web.A
         default_handler_args={"engine": engine},
         log_function=_log_access,
     )
+
+
+def own_handlers(config: PoolConfig) -> list[type[Handler]]:
+    """The operator's handlers, in the order of their folders. Raises ConfigError for a folder that cannot be read."""
+    return [handler for place in config.handler_folders for handler in handlers_in(place)]
 
 
 def handlers_in(place: str) -> Iterator[type[Handler]]:

@@ -17,11 +17,12 @@ import logging
 import traceback
 import uuid
 from collections.abc import Awaitable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import orjson
 import tornado.web
 
+from zeromind import strictjson
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
@@ -36,6 +37,8 @@ class Handler(tornado.web.RequestHandler):
     route: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     """What the route does, in one sentence, for the list of routes."""
+    shown: ClassVar[str] = ""
+    """How the list of routes writes the route, where the expression itself is not fit to be read."""
 
     def initialize(self, engine: Engine) -> None:
         """Take the engine that the application was made with."""
@@ -49,20 +52,22 @@ class Handler(tornado.web.RequestHandler):
 
     def prepare(self) -> Awaitable[None] | None:
         """Refuse a method or a body that cannot be served before the body is read."""
-        if self.request.method not in self.SUPPORTED_METHODS or not self._has(self.request.method):
-            raise ZeroMindError(
-                ErrorKind.METHOD_NOT_ALLOWED,
-                f"{self.request.path} answers {self._allowed()}, not {self.request.method}",
-                self.request.method,
-            )
+        if not self._has(self.request.method):
+            raise self._misdirected()
         self._bound(int(self.request.headers.get("Content-Length", "0")))
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Gather the body, as far as the pool's limit."""
         self._received += len(chunk)
-        self._bound(self._received)
-        self._parts.append(chunk)
+        try:
+            self._bound(self._received)
+        except ZeroMindError as error:
+            # Not raised: here that would close the connection without a word. What still comes is Tornado's to throw away.
+            self._parts.clear()
+            self.send_error(envelope.status(error), exc_info=(type(error), error, None))
+        else:
+            self._parts.append(chunk)
         return None
 
     @property
@@ -73,7 +78,7 @@ class Handler(tornado.web.RequestHandler):
     @property
     def content_type(self) -> str:
         """The media type of the body, lower case, without parameters."""
-        return cast("str", self.request.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+        return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     def json_object(self, kind: ErrorKind) -> dict[str, Any]:
         """The body as a JSON object. Raises CONTENT_TYPE, or ``kind`` if it is none."""
@@ -81,7 +86,9 @@ class Handler(tornado.web.RequestHandler):
             raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", self.content_type)
         try:
             data = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
+            orjson.dumps(data)  # what is nested too deep to be sent back
+            strictjson.loads(self.body)  # a key that stands twice
+        except (ValueError, TypeError) as error:
             reason = f"it is not JSON: {error}" if self.body.strip() else "it is empty"
             raise ZeroMindError(kind, f"the body must be a JSON object: {reason}") from None
         if not isinstance(data, dict):
@@ -116,7 +123,14 @@ class Handler(tornado.web.RequestHandler):
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave known faults to the access log; ``write_error`` logs the others with their id."""
 
+    def _misdirected(self) -> ZeroMindError:
+        """What to say to a method that the route does not answer."""
+        text = f"{self.request.path} answers {self._allowed()}, not {self.request.method}"
+        return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, text, self.request.method)
+
     def _known(self, status_code: int, cause: BaseException | None) -> ZeroMindError:
+        if isinstance(cause, tornado.web.HTTPError) and status_code == 405:  # a method that Tornado has never heard of
+            return self._misdirected()
         if isinstance(cause, tornado.web.HTTPError) and 400 <= status_code < 500:
             return ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, cause.log_message or cause.reason or "the request cannot be understood")
         incident = uuid.uuid4().hex[:12]
@@ -131,12 +145,18 @@ class Handler(tornado.web.RequestHandler):
                 ErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes: send less, or raise 'max_body_bytes' of the pool", limit
             )
 
-    def _has(self, method: str) -> bool:
+    @classmethod
+    def methods(cls) -> list[str]:
+        """The HTTP methods that it answers."""
+        return [method for method in cls.SUPPORTED_METHODS if cls._has(method)]
+
+    @classmethod
+    def _has(cls, method: str) -> bool:
         name = method.lower()
-        return getattr(type(self), name) is not getattr(tornado.web.RequestHandler, name)
+        return getattr(cls, name) is not getattr(tornado.web.RequestHandler, name)
 
     def _allowed(self) -> str:
-        return ", ".join(method for method in self.SUPPORTED_METHODS if self._has(method))
+        return ", ".join(self.methods())
 
 
 class NotFound(Handler):
@@ -144,4 +164,7 @@ class NotFound(Handler):
 
     def prepare(self) -> Awaitable[None] | None:
         """Refuse at once."""
-        raise ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, f"there is no route {self.request.path}; /docs lists them all", self.request.path)
+        raise self._misdirected()
+
+    def _misdirected(self) -> ZeroMindError:
+        return ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, f"there is no route {self.request.path}; /docs lists them all", self.request.path)

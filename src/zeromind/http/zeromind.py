@@ -20,10 +20,16 @@ class Info(Handler):
     """What this pool is."""
 
     route = "/(?:info)?"
+    shown = "/info"
     summary = "General information about the pool."
 
     def get(self) -> None:
-        """The service, its id, its optional settings, its version."""
+        """The service, its id, its optional settings, its version; a browser that asks for / is sent to the console."""
+        if self.request.path == "/":
+            self.set_header("Vary", "Accept")
+            if self.request.method == "GET" and "text/html" in self.request.headers.get("Accept", ""):
+                self.redirect("console")
+                return
         config = self.engine.config
         options: dict[str, Any] = {"debug": config.debug}
         if config.model_types:

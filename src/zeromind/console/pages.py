@@ -1,0 +1,138 @@
+"""The console and the list of routes, as Tornado rules.
+
+The pages are plain files beside this one; a new script or picture is served as soon as it lies here. They use nothing but relative
+addresses, so that they work behind a proxy's prefix, and nothing from other hosts.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import tornado.web
+
+FOLDER = Path(__file__).parent
+MEDIA = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+@tornado.web.stream_request_body
+class Page(tornado.web.RequestHandler):
+    """A page or a part of one: GET and HEAD."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD")
+    route: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+
+    def set_default_headers(self) -> None:
+        """Only what this pool itself serves may run or be shown, and browsers ask each time whether it has changed."""
+        self.set_header("Server", "0Mind")
+        self.set_header("Content-Security-Policy", POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-cache")
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Let the body of a request pass: a page has no use for one, and gathering it would cost memory."""
+
+    def head(self, *arguments: str) -> Any:
+        """As GET; Tornado leaves the body out."""
+        return self.get(*arguments)
+
+    def send_file(self, name: str) -> None:
+        """Answer with a file of this folder, or 404."""
+        path = FOLDER / name
+        try:
+            data = path.read_bytes()
+        except OSError:
+            raise tornado.web.HTTPError(404) from None
+        self.set_header("Content-Type", MEDIA[path.suffix])
+        self.finish(data)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """One line of text."""
+        del kwargs
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+
+class Console(Page):
+    """The console."""
+
+    route = "/console"
+    summary = "The page on which models are shown, loaded, tried and dropped."
+
+    def get(self) -> None:
+        """The page; it asks the pool for all that it shows."""
+        self.send_file("index.html")
+
+
+class Slash(Page):
+    """The console's address as one types it who thinks of a folder."""
+
+    def get(self) -> None:
+        """The page lies one level higher, which matters to its relative addresses."""
+        self.redirect("../console")
+
+
+class Part(Page):
+    """The scripts, the style and the pictures of the pages."""
+
+    def get(self, name: str) -> None:
+        """One of them."""
+        self.send_file(name)
+
+
+class Docs(Page):
+    """Every route and every fault."""
+
+    route = "/docs"
+    summary = "This page: every route with its methods, and the table of errors."
+
+    def initialize(self, routes: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]]) -> None:
+        """Take what is to be listed."""
+        self._routes = routes
+        self._faults = faults
+
+    def get_template_path(self) -> str:
+        """Templates lie here too."""
+        return str(FOLDER)
+
+    def get(self) -> None:
+        """The page; its examples speak of the address under which the reader reached it."""
+        base = f"{self.request.protocol}://{self.request.host}"
+        self.render("docs.html", routes=self._routes, faults=self._faults, curl=lambda example: curl(base, example))
+
+
+def curl(base: str, example: Mapping[str, str]) -> str:
+    """The command line that sends an example, quoted for a POSIX shell."""
+    words = ["curl"]
+    if example["body"]:
+        words += ["-H", f"Content-Type: {example['media']}", "-d", example["body"]]
+    elif example["file"]:
+        words += ["-H", f"Content-Type: {example['media']}", "--data-binary", f"@{example['file']}"]
+    return shlex.join([*words, base + example["target"]])
+
+
+def rules(routes: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """The pages' rules.
+
+    ``routes``: ``{"path", "methods", "summary", "examples"}`` of each route that /docs is to list besides the pages themselves, an
+    example being ``{"target", "body", "file", "media", "answer"}``; ``faults``: ``{"code", "status", "name", "meaning"}``.
+    """
+    pages = [{"path": page.route, "methods": page.SUPPORTED_METHODS, "summary": page.summary, "examples": ()} for page in (Console, Docs)]
+    return [
+        (Console.route, Console),
+        (r"/console/", Slash),
+        (r"/console/([a-z]+\.(?:css|js|svg))", Part),
+        (Docs.route, Docs, {"routes": (*routes, *pages), "faults": faults}),
+    ]
