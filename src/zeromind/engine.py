@@ -85,6 +85,10 @@ class Engine:
         self._stopping = True
         self.stopped.set()
 
+    def hurry(self) -> None:
+        """Wait no longer for accepted requests: they are answered SHUTTING_DOWN."""
+        self._drained.set()
+
     async def close(self) -> None:
         """Let accepted requests finish within ``drain_s``, then end every worker."""
         self.stop()

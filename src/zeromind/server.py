@@ -33,6 +33,7 @@ class Server:
             body_timeout=300,
         )
         self._sockets: list[socket.socket] = []
+        self._signals = 0
 
     def start(self) -> None:
         """Listen, and begin to load. Raises ConfigError if the address cannot be had."""
@@ -41,6 +42,8 @@ class Server:
             self._sockets = tornado.netutil.bind_sockets(port, host, reuse_port=False)
         except OSError as error:
             raise ConfigError("port", f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --port") from None
+        except UnicodeError:
+            raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
         self._http.add_sockets(self._sockets)
         self.engine.start()
 
@@ -52,7 +55,7 @@ class Server:
         return f"http://{host}:{address[1]}"
 
     async def run(self) -> None:
-        """Serve until a client, SIGTERM or SIGINT asks to stop, then drain; a second signal ends it fast."""
+        """Serve until a client, SIGTERM or SIGINT asks to stop, then drain; a second signal cuts that short, a third ends all."""
         with _signals(self._signalled):
             await self.engine.stopped.wait()
             await self.close()
@@ -64,8 +67,11 @@ class Server:
         await self._http.close_all_connections()
 
     def _signalled(self) -> None:
-        if self.engine.stopped.is_set():
+        self._signals += 1
+        if self._signals > 2:
             raise SystemExit(1)
+        if self.engine.stopped.is_set():
+            self.engine.hurry()
         self.engine.stop()
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from zeromind.cli import settings
 from zeromind.config.pool import PoolConfig
+from zeromind.config.task import Task
 from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
 from zeromind.http import app
 from zeromind.repository.registry import Registry
@@ -51,14 +52,15 @@ async def _tasks(config: PoolConfig) -> list[tuple[str, str]]:
     # One after the other: a scratch worker must not compete with its neighbours for memory.
     registry = Registry(dataclasses.replace(config, state_dir=None))
     problems: list[tuple[str, str]] = []
-    seen: set[Any] = set()
+    seen: list[Any] = []  # an id may be anything until the task is checked
     for index, source in enumerate(config.tasks):
         label = f"tasks[{index}]"
         if source.get("id") in seen:
             problems.append((f"{label}.id", f"{source['id']!r} is used twice"))
-        seen.add(source.get("id"))
+        seen.append(source.get("id"))
         with _console.status(f"{label} {source.get('id', '')} …"):
             try:
+                Task.parse(source)  # its 'instances' too, of which one is enough to try
                 model = await registry.load({**source, "instances": 1}, trusted=True)
             except ZeroMindError as error:
                 problems.append((f"{label}.{_key(error)}".rstrip("."), str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import mimetypes
 import urllib.error
@@ -50,6 +51,8 @@ def _ask(url: str, model: str, body: bytes, media: str, timeout: float) -> Any:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise click.ClickException(_reason(error)) from None
+    except (ValueError, http.client.HTTPException) as error:
+        raise click.ClickException(f"what answers at {url} is no 0Mind server: {error}") from None
     except OSError as error:
         raise click.ClickException(f"no server answers at {url} ({getattr(error, 'reason', error)}); start one: zeromind serve") from None
 

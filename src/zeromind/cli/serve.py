@@ -53,7 +53,7 @@ def tasks_of(models: tuple[Path, ...], allow_code: bool) -> list[dict[str, Any]]
     """A task for each path. A Python file named on the command line is code by its nature: naming it is allowing it."""
     tasks: dict[str, dict[str, Any]] = {}
     for path in models:
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem.lstrip("._-")) or "model"
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).lstrip("._-")[:128] or "model"
         if name in tasks:
             raise click.UsageError(f"two models would be served as {name!r}: rename one, or use a configuration")
         tasks[name] = {"id": name, "model_file": str(path.resolve()), "allow_code": allow_code or path.suffix == ".py"}
@@ -62,11 +62,12 @@ def tasks_of(models: tuple[Path, ...], allow_code: bool) -> list[dict[str, Any]]
 
 def run(config: PoolConfig) -> None:
     """Serve a configuration to its end, on uvloop where there is one. Raises ConfigError if it cannot be served."""
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        asyncio.run(_serve(config))
+    else:
         import uvloop
 
-        uvloop.install()
-    asyncio.run(_serve(config))
+        uvloop.run(_serve(config))
 
 
 async def _serve(config: PoolConfig) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
-from zeromind import datatypes
+from zeromind import datatypes, strictjson
 from zeromind.codecs import numbers
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value, find
@@ -24,7 +25,9 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, "the request has no data: send a JSON object of input name → data")
     try:
         fields = _OBJECT.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        if _may_repeat(body, fields):
+            strictjson.loads(body)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the body must be a JSON object of input name → data: {error}") from None
     inputs: dict[str, Value] = {}
     for name, raw in fields.items():
@@ -37,6 +40,13 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = Encoded("application/json", bytes(raw)) if filtered else numbers.to_tensor(raw, spec)
     return InferRequest(complete(inputs, interface))
+
+
+def _may_repeat(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether a name may stand twice, of which the parser keeps the last without a word."""
+    # '{' and '"name":value,' for each: what is left is white space, escapes in names, or a lost '"name":0,'.
+    spare = len(body) - 1 - sum(len(name) + 4 + len(raw) for name, raw in fields.items())
+    return spare >= 5 + min(map(len, fields), default=spare)
 
 
 def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zeromind import strictjson
 from zeromind.config.options import POOL, Option, nearest
 from zeromind.errors import ConfigError
 
@@ -84,19 +84,11 @@ def _from_file(file: Path) -> dict[str, Any]:
     if len(text) > _MOST_BYTES:
         raise ConfigError("", f"the configuration {file} is larger than {_MOST_BYTES >> 20} MiB")
     try:
-        data = json.loads(text, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
+        data = strictjson.loads(text)
+    except ValueError as error:
         raise ConfigError("", f"the configuration {file} is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise ConfigError("", f"the configuration {file} must be a JSON object of keys, not {type(data).__name__}")
-    return data
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
     return data
 
 
@@ -110,7 +102,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             values[option.key] = text
             continue
         try:
-            values[option.key] = json.loads(text)
+            values[option.key] = strictjson.loads(text)
         except ValueError:
-            raise ConfigError(option.key, f"the variable {option.variable} must hold JSON, not {text!r}") from None
+            raise ConfigError(option.key, f"the variable {option.variable} must hold JSON, not {text[:200]!r}") from None
     return values

@@ -36,7 +36,7 @@ def pack(header: dict[str, Any], buffers: Sequence[Buffer] = ()) -> list[Buffer]
     return [PREFIX.pack(len(text), len(buffers)) + lengths + text, *buffers]
 
 
-def unpack_prefix(prefix: bytes) -> tuple[int, int]:
+def unpack_prefix(prefix: bytes | bytearray) -> tuple[int, int]:
     """The header's length and the number of buffers. Raises FrameError beyond the bounds."""
     header_bytes, count = PREFIX.unpack(prefix)
     if header_bytes > MOST_HEADER_BYTES or count > MOST_BUFFERS:
@@ -44,9 +44,20 @@ def unpack_prefix(prefix: bytes) -> tuple[int, int]:
     return header_bytes, count
 
 
-def unpack_lengths(data: bytes) -> tuple[int, ...]:
+def unpack_lengths(data: bytes | bytearray) -> tuple[int, ...]:
     """The buffers' lengths in bytes."""
     return struct.unpack(f"<{len(data) // 8}Q", data)
+
+
+def unpack_header(text: bytes) -> dict[str, Any]:
+    """The header's JSON object. Raises FrameError for anything else."""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"a frame's header is not JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise FrameError(f"a frame's header is {type(header).__name__}, not an object")
+    return header
 
 
 def pack_requests(requests: Sequence[InferRequest]) -> list[Buffer]:
@@ -74,8 +85,18 @@ def pack_answers(answers: Sequence[Answer]) -> list[Buffer]:
     return pack({"op": "done", "answers": entries}, buffers)
 
 
-def unpack_answers(header: dict[str, Any], buffers: Sequence[Buffer]) -> list[Answer]:
-    """The answers that ``pack_answers`` wrote; arrays are views of the buffers."""
+def unpack_answers(header: dict[str, Any], buffers: Sequence[Buffer], count: int) -> list[Answer]:
+    """The ``count`` answers that ``pack_answers`` wrote; arrays are views of the buffers. Raises FrameError for anything else."""
+    try:
+        answers = _unpack_answers(header, buffers)
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, struct.error) as error:
+        raise FrameError(f"a frame holds no answers: {type(error).__name__}: {error}") from error
+    if len(answers) != count:
+        raise FrameError(f"a frame holds {len(answers)} answers for {count} requests")
+    return answers
+
+
+def _unpack_answers(header: dict[str, Any], buffers: Sequence[Buffer]) -> list[Answer]:
     rest = iter(buffers)
     answers: list[Answer] = []
     for entry in header["answers"]:
@@ -89,7 +110,8 @@ def unpack_answers(header: dict[str, Any], buffers: Sequence[Buffer]) -> list[An
 
 def error_to_json(error: ZeroMindError) -> dict[str, Any]:
     """A known fault in plain values; parameters that JSON has no form for become text."""
-    return {"error": error.kind.name, "message": error.message, "params": json.loads(json.dumps(error.params, default=str))}
+    params: list[Any] = json.loads(json.dumps(error.params, default=str, skipkeys=True))
+    return {"error": error.kind.name, "message": error.message, "params": params}
 
 
 def error_from_json(entry: dict[str, Any]) -> ZeroMindError:
@@ -102,7 +124,7 @@ def _size(buffer: Buffer) -> int:
 
 
 def _pack_values(values: dict[str, Value], buffers: list[Buffer]) -> list[dict[str, Any]]:
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name, value in values.items():
         if isinstance(value, Encoded):
             entries.append({"name": name, "media": value.media})
@@ -120,7 +142,7 @@ def _pack_tensor(array: Tensor, datatype: str) -> Buffer:
         return b"".join(part for item in items for part in (_LENGTH.pack(len(item)), item))
     if array.size == 0:
         return b""
-    return memoryview(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).cast("B")
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data.cast("B")
 
 
 def _unpack_value(entry: dict[str, Any], buffer: Buffer) -> Value:

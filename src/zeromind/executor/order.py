@@ -32,4 +32,5 @@ class Order:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Order:
         """The order that ``to_json`` wrote."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return cls(**plain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -34,32 +33,20 @@ class ProcessExecutor:
         self._on_death = on_death
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._writer: asyncio.StreamWriter | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
         self.alive = False
 
     async def start(self, timeout_s: float) -> Interface:
         """Start the process and load the model. Raises what loading raised, LOAD_FAILED if the process died or took too long."""
-        mine, theirs = socket.socketpair()
-        with theirs:
-            mine.setblocking(False)
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "zeromind.executor.worker",
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=_environment(self._order.threads),
-                start_new_session=True,
-            )
-        self._reader, self._writer = await asyncio.open_connection(sock=mine)
         try:
+            await self._spawn()
             load = frames.pack({"op": "load", "order": self._order.to_json()})
             header, _ = await asyncio.wait_for(self._call(load), timeout_s)
         except BaseException as error:
             await self.stop()
-            code = self._process.returncode
+            code = self._process.returncode if self._process else None
             if isinstance(error, asyncio.TimeoutError):
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the model did not load within {timeout_s:g} s ('load_timeout_s')") from None
             if isinstance(error, (EOFError, OSError)):
@@ -69,13 +56,36 @@ class ProcessExecutor:
             await self.stop()
             raise frames.error_from_json(header)
         self.alive = True
-        self._watch = asyncio.create_task(self._watch_process(self._process))
+        self._watch = asyncio.create_task(self._watch_process())
         return Interface.from_json(header["interface"])
+
+    async def _spawn(self) -> None:
+        mine, theirs = socket.socketpair()
+        try:
+            with theirs:
+                mine.setblocking(False)
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "zeromind.executor.worker",
+                    str(theirs.fileno()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env=_environment(self._order.threads),
+                    start_new_session=True,
+                )
+            self._reader, self._writer = await asyncio.open_connection(sock=mine)
+        except BaseException as error:
+            mine.close()
+            if isinstance(error, OSError):
+                raise ZeroMindError(ErrorKind.LOAD_FAILED, f"a worker process cannot be started: {error.strerror}") from error
+            raise
 
     async def run(self, batch: Sequence[InferRequest], timeout_s: float) -> list[frames.Answer]:
         """One answer per request. Raises WORKER_CRASHED if the process dies; past ``timeout_s`` + grace it is killed."""
         try:
             header, buffers = await asyncio.wait_for(self._call(frames.pack_requests(batch)), timeout_s + KILL_GRACE_S)
+            return frames.unpack_answers(header, buffers, len(batch))
         except asyncio.TimeoutError:
             self._kill()
             raise ZeroMindError(ErrorKind.WORKER_CRASHED, "the model hung and its worker was ended; it is being restarted") from None
@@ -85,22 +95,31 @@ class ProcessExecutor:
         except asyncio.CancelledError:
             self._kill()  # an answer that nobody will read must not be taken for the next batch's
             raise
-        return frames.unpack_answers(header, buffers)
+        except frames.FrameError as error:
+            self._kill()
+            raise ZeroMindError(
+                ErrorKind.WORKER_CRASHED, "the model's worker gave no readable answer and was ended; it is being restarted"
+            ) from error
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; its memory is free then."""
+        self._stopping = True
+        if not self.alive:
+            self._kill()  # what has not loaded, or has hung, has nothing to close
         self.alive = False
         process = self._process
         if process is None:
             return
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         try:
             await asyncio.wait_for(process.wait(), KILL_GRACE_S)
         except asyncio.TimeoutError:
             self._kill()
             await process.wait()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -121,19 +140,23 @@ class ProcessExecutor:
         return self._process.pid if self._process else None
 
     async def _call(self, parts: list[frames.Buffer]) -> tuple[dict[str, Any], list[bytes]]:
+        assert self._writer is not None, "start comes first"  # noqa: S101 - a fault of the caller
         for part in parts:
             self._writer.write(part)
         await self._writer.drain()
         header_bytes, count = frames.unpack_prefix(await self._reader.readexactly(frames.PREFIX.size))
         lengths = frames.unpack_lengths(await self._reader.readexactly(8 * count))
-        header = json.loads(await self._reader.readexactly(header_bytes))
+        header = frames.unpack_header(await self._reader.readexactly(header_bytes))
         return header, [await self._reader.readexactly(length) for length in lengths]
 
-    async def _watch_process(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch_process(self) -> None:
+        process = self._process
+        assert process is not None, "it has been started"  # noqa: S101 - a fault of ours
         code = await process.wait()
-        if self.alive or code != 0:
-            self.alive = False
-            _log.error("the worker of model %r (process %d) %s", self._order.task["id"], process.pid, _ending(code))
+        if self._stopping:
+            return
+        self.alive = False
+        _log.error("the worker of model %r (process %d) %s", self._order.task["id"], process.pid, _ending(code))
         self._on_death()
 
     def _kill(self) -> None:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from zeromind import datatypes
-from zeromind.adapters.base import Adapter, Source
+from zeromind import datatypes, strictjson
+from zeromind.adapters.base import Adapter, Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.config.task import FilterUse, Task
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -38,6 +38,7 @@ class Skill:
         file = ModelFile(Path(order.model_file))
         adapter_class = _choose(plugins, task.model_type, file)
         _permit(adapter_class, file, order)
+        check_options(adapter_class, task.options)
         source = Source(file, task.inputs, task.outputs, task.device, order.threads, order.allow_code, task.options)
         self._adapter: Adapter = _known_or(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
         own = self._adapter.spec
@@ -65,6 +66,8 @@ class Skill:
         for index, request in enumerate(requests):
             try:
                 tensors = self._filter_inputs(request)
+                if self.interface.spec.batches:
+                    _check_rows(tensors)
             except ZeroMindError as error:
                 answers[index] = error
                 continue
@@ -115,11 +118,7 @@ class Skill:
         return outputs, time.perf_counter() - start
 
     def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        rows = {len(array) for array in inputs.values() if array.ndim} if self.interface.spec.batches else set()
-        if len(rows) > 1:
-            raise ZeroMindError(
-                ErrorKind.INVALID_INPUT, f"the inputs have different numbers of rows: {sorted(rows)}; give each the same first dimension"
-            )
+        rows = len(next(iter(inputs.values()))) if self.interface.spec.batches else None
         predicted = self._adapter.predict(inputs)
         outputs = {}
         for name, spec in self._outputs.items():
@@ -128,10 +127,8 @@ class Skill:
                 raise ZeroMindError(ErrorKind.OUTPUT_NAME, f"the model gave no output {own!r}", own)
             array = np.asarray(predicted[own])
             array = datatypes.as_bytes(array) if spec.datatype == "BYTES" else array.astype(spec.dtype, copy=False)
-            if rows and array.shape[:1] != (*rows,):
-                raise ZeroMindError(
-                    ErrorKind.PREDICTION_FAILED, f"output {own!r} has shape {list(array.shape)} for {next(iter(rows))} rows of input"
-                )
+            if rows is not None and array.shape[:1] != (rows,):
+                raise ZeroMindError(ErrorKind.PREDICTION_FAILED, f"output {own!r} has shape {list(array.shape)} for {rows} rows of input")
             outputs[name] = array
         return outputs
 
@@ -147,7 +144,7 @@ def _choose(plugins: Plugins, model_type: str, file: ModelFile) -> type[Adapter]
     if model_type:
         adapter: type[Adapter] = plugins.adapter(model_type)
         return adapter
-    fitting = [cls for cls in plugins.adapters() if cls.recognises(file)]
+    fitting: list[type[Adapter]] = [cls for cls in plugins.adapters() if cls.recognises(file)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -177,7 +174,7 @@ def _permit(adapter: type[Adapter], file: ModelFile, order: Order) -> None:
 def _rename(specs: Iterable[TensorSpec], uses: Mapping[str, Any], side: str) -> tuple[tuple[TensorSpec, ...], dict[str, str]]:
     """The specs under the names that the task's filters use, and the way back to the model's own names."""
     specs = tuple(specs)
-    asked = {}
+    asked: dict[str, str] = {}
     for name in uses:
         spec = find(specs, name)
         if spec is None:
@@ -185,6 +182,9 @@ def _rename(specs: Iterable[TensorSpec], uses: Mapping[str, Any], side: str) -> 
             raise ZeroMindError(
                 ErrorKind.TASK_ATTRIBUTE, f"'{side}_filters' names {name!r}, but the model's {side}s are {names}", f"{side}_filters"
             )
+        if spec.name in asked:
+            text = f"'{side}_filters' names one {side} twice, {asked[spec.name]!r} and {name!r}: put its filters into one list"
+            raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, text, f"{side}_filters")
         asked[spec.name] = name
     renamed = []
     for spec in specs:
@@ -215,8 +215,8 @@ def _filter_input(value: Encoded, chain: Chain, spec: TensorSpec) -> Tensor:
     data: Any = value.data
     if value.media == "application/json":
         try:
-            data = json.loads(value.data, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            data = strictjson.loads(value.data)
+        except ValueError as error:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is not JSON: {error}", spec.name) from None
     for identifier, step in chain:
         if step.side == "both":
@@ -227,19 +227,34 @@ def _filter_input(value: Encoded, chain: Chain, spec: TensorSpec) -> Tensor:
             data = _apply(identifier, step, data, spec, ErrorKind.FILTER_REFUSED)
     try:
         array = data if isinstance(data, np.ndarray) else np.asarray(data, spec.dtype)
-        return spec.check(datatypes.as_bytes(array) if spec.datatype == "BYTES" else array)
+        array = spec.check(datatypes.as_bytes(array) if spec.datatype == "BYTES" else array)
     except (ValueError, TypeError, OverflowError) as error:
         raise ZeroMindError(
             ErrorKind.INVALID_INPUT, f"what the filters made of input {spec.name!r} is no {spec.shown_shape()} tensor: {error}", spec.name
         ) from None
+    if array.size == 0:
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} holds no rows", spec.name)
+    return array
 
 
 def _filter_output(array: Tensor, chain: Chain, spec: TensorSpec) -> Encoded:
     samples = list(array) if array.ndim else [array]
     for identifier, step in chain:
         samples = [_apply(identifier, step, sample, spec, ErrorKind.FILTER_FAILED) for sample in samples]
-    text = json.dumps(samples, default=_plain, separators=(",", ":"), allow_nan=True)
-    return Encoded("application/json", text.encode())
+    try:
+        return Encoded("application/json", _as_json(samples).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"filter {chain[-1][0]!r} on {spec.name!r} gave what JSON has no form for: {first_line(error)}"
+        raise ZeroMindError(ErrorKind.FILTER_FAILED, text, chain[-1][0]) from error
+
+
+def _as_json(samples: list[Any]) -> str:
+    """JSON text; numbers that are not finite become null, as in every answer."""
+    try:
+        return json.dumps(samples, default=_plain, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        lenient = json.loads(json.dumps(samples, default=_plain), parse_constant=lambda _: None)
+        return json.dumps(lenient, separators=(",", ":"))
 
 
 def _apply(identifier: str, step: filters.Filter, value: Any, spec: TensorSpec, blame: ErrorKind) -> Any:
@@ -249,7 +264,7 @@ def _apply(identifier: str, step: filters.Filter, value: Any, spec: TensorSpec, 
         raise
     except (ValueError, TypeError) as error:
         raise ZeroMindError(blame, f"filter {identifier!r} on {spec.name!r}: {first_line(error)}", identifier) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.exception("filter %s on %s", identifier, spec.name)
         raise ZeroMindError(
             ErrorKind.FILTER_FAILED, f"filter {identifier!r} failed on {spec.name!r}; see the server's log", identifier
@@ -266,7 +281,7 @@ def _known_or(kind: ErrorKind, sentence: str, call: Callable[..., Any], *args: A
         if kind is ErrorKind.PREDICTION_FAILED:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refused this input: {first_line(error)}") from error
         raise ZeroMindError(kind, f"{sentence}: {first_line(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.exception(sentence)
         detail = f": {type(error).__name__}: {first_line(error)}" if kind is not ErrorKind.PREDICTION_FAILED else "; see the server's log"
         raise ZeroMindError(kind, sentence + detail) from error
@@ -275,6 +290,15 @@ def _known_or(kind: ErrorKind, sentence: str, call: Callable[..., Any], *args: A
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:500]
+
+
+def _check_rows(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a request whose own inputs disagree, before it is joined with one that disagrees the other way round."""
+    rows = {len(array) for array in tensors.values()}
+    if len(rows) > 1:
+        raise ZeroMindError(
+            ErrorKind.INVALID_INPUT, f"the inputs have different numbers of rows: {sorted(rows)}; give each the same first dimension"
+        )
 
 
 def _signature(tensors: Mapping[str, Tensor]) -> tuple[Any, ...]:
@@ -289,7 +313,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
-EXECUTORS = {"process": ProcessExecutor, "thread": ThreadExecutor}
+EXECUTORS: dict[str, type[ProcessExecutor] | type[ThreadExecutor]] = {"process": ProcessExecutor, "thread": ThreadExecutor}
 
 
 class SupervisedExecutor:
@@ -57,6 +57,8 @@ class SupervisedExecutor:
                 await self.start()
             except ZeroMindError as error:
                 _log.error("restarting a worker of model %r failed: %s", self._order.task["id"], error)
+            except Exception:
+                _log.exception("restarting a worker of model %r failed", self._order.task["id"])
             else:
                 _log.info("a worker of model %r is back", self._order.task["id"])
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
+import threading
+import time
 from typing import Any
 
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -20,6 +23,9 @@ from zeromind.executor.order import Order
 from zeromind.executor.skill import Skill
 
 _log = logging.getLogger(__name__)
+
+_GRACE_S = 2.0
+"""How long a skill may take to close once the server has let go of it."""
 
 
 def main() -> None:
@@ -35,7 +41,11 @@ def main() -> None:
 
 def serve(link: socket.socket) -> None:
     """Answer frames until the other side closes the socket."""
-    header, _ = _receive(link)
+    threading.Thread(target=_watch, args=(link.fileno(),), daemon=True).start()
+    try:
+        header, _ = _receive(link)
+    except (EOFError, ConnectionError):
+        return
     try:
         skill = Skill(Order.from_json(header["order"]))
     except ZeroMindError as error:
@@ -46,13 +56,23 @@ def serve(link: socket.socket) -> None:
         unknown = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
         _send(link, frames.pack({"op": "failed", **frames.error_to_json(unknown)}))
         return
-    _send(link, frames.pack({"op": "ready", "interface": skill.interface.to_json()}))
     try:
+        _send(link, frames.pack({"op": "ready", "interface": skill.interface.to_json()}))
         while True:
             header, buffers = _receive(link)
             _send(link, frames.pack_answers(skill.run(frames.unpack_requests(header, buffers))))
     except (EOFError, ConnectionError):
         skill.close()
+
+
+def _watch(descriptor: int) -> None:
+    """End the process soon after the server has gone, even while a model loads or hangs."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up is reported unasked
+    while not poll.poll():
+        pass
+    time.sleep(_GRACE_S)
+    os._exit(1)
 
 
 def _send(link: socket.socket, parts: list[frames.Buffer]) -> None:

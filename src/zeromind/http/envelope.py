@@ -54,6 +54,8 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.INTERNAL: (500, 0),
 }
 RETRY_AFTER_S = 1
+_MOST_MESSAGE = 4000
+_MOST_PARAM = 1000
 RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN})
 
 
@@ -63,6 +65,23 @@ def status(error: ZeroMindError) -> int:
 
 
 def body(error: ZeroMindError) -> bytes:
-    """``{"errors": [{"code", "message", "params"}]}``; parameters that JSON has no form for become text."""
-    entry: dict[str, Any] = {"code": TABLE[error.kind][1], "message": error.message, "params": list(error.params)}
-    return orjson.dumps({"errors": [entry]}, default=str, option=orjson.OPT_NON_STR_KEYS)
+    """``{"errors": [{"code", "message", "params"}]}``; parameters that JSON has no form for become text, endless text is cut."""
+    message, params = _text(error.message, _MOST_MESSAGE), [_plain(param) for param in error.params]
+    return orjson.dumps({"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]})
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON has it; what has no form there, or is long, as text."""
+    if isinstance(value, str):
+        return _text(value)
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return _text(str(value))
+    return value if len(text) <= _MOST_PARAM else _text(text.decode())
+
+
+def _text(value: str, most: int = _MOST_PARAM) -> str:
+    """Text that can be sent: half characters (lone surrogates) replaced, and cut where a client's own data make it endless."""
+    value = value if len(value) <= most else value[:most] + " …"
+    return value.encode("utf-8", "replace").decode()

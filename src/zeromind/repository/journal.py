@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeromind.errors import ConfigError
+from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS task (id TEXT PRIMARY KEY, source TEXT) STRICT"
 
@@ -36,7 +36,7 @@ class Journal:
     def restore(self, configured: tuple[Mapping[str, Any], ...]) -> list[tuple[Mapping[str, Any], bool]]:
         """The tasks to start with, each with whether the operator wrote it: what the file lists, less the dropped, plus the loaded."""
         remembered = dict(self._database.execute("SELECT id, source FROM task"))
-        tasks = [(task, True) for task in configured if task.get("id") not in remembered]
+        tasks = [(task, True) for task in configured if not (isinstance(task.get("id"), str) and task["id"] in remembered)]
         return tasks + [(json.loads(source), False) for source in remembered.values() if source is not None]
 
     async def loaded(self, task_id: str, source: Mapping[str, Any]) -> None:
@@ -53,4 +53,8 @@ class Journal:
         self._database.close()
 
     async def _execute(self, statement: str, *values: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._database.execute, statement, values)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._database.execute, statement, values)
+        except sqlite3.Error as error:
+            text = f"the pool cannot remember this in its 'state_dir': {error}; see that the disk has room and may be written"
+            raise ZeroMindError(ErrorKind.INTERNAL, text) from error

@@ -41,6 +41,7 @@ class Model:
         self._loading = [asyncio.create_task(worker.start()) for worker in self._workers]
         try:
             interfaces = await asyncio.gather(*self._loading)
+            self.memory_consumed = await self.memory()
         except asyncio.CancelledError:
             await self._stop_workers()
             if self.life.state is not State.DROPPING:
@@ -54,7 +55,6 @@ class Model:
             self._fail(known)
             raise known from None
         self.interface = interfaces[0]
-        self.memory_consumed = await self.memory()
         self.load_time = time.perf_counter() - start
         if self.life.state is State.DROPPING:  # dropped in the moment between
             await self._stop_workers()
@@ -85,8 +85,11 @@ class Model:
         assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of ours
         return await self._dispatcher.submit(request, deadline)
 
-    async def drop(self) -> int:
-        """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already."""
+    async def drop(self, at_once: ZeroMindError | None = None) -> int:
+        """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.
+
+        ``at_once`` is the fault that answers what runs, now, instead of its result.
+        """
         if not self.life.may(State.DROPPING):
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped already", self.task.id)
         loading = self.life.state is State.LOADING
@@ -98,7 +101,7 @@ class Model:
             await self._gone.wait()
             return held
         if self._dispatcher is not None:
-            await self._dispatcher.close()
+            await self._dispatcher.close(at_once)
         held = max(held, await self.memory())
         await self._stop_workers()
         self._finish_drop()

@@ -70,6 +70,8 @@ class Registry:
             if remember and self._journal is not None:
                 await self._journal.loaded(task.id, source)
         except BaseException:
+            if model.life.may(State.DROPPING):  # loaded, but not remembered
+                await model.drop()
             if self._models.get(task.id) is model:
                 del self._models[task.id]
             raise
@@ -88,9 +90,10 @@ class Registry:
         return time.perf_counter() - start, held
 
     async def close(self) -> None:
-        """Drop everything at once."""
-        models = self.models()
-        await asyncio.gather(*(model.drop() for model in models if model.life.may(State.DROPPING)), return_exceptions=True)
+        """Drop everything at once; what still runs is answered SHUTTING_DOWN."""
+        models = [model for model in self.models() if model.life.may(State.DROPPING)]
+        fault = ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool stopped before the model answered: ask another one")
+        await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
         self._models.clear()
 
     def _order(self, task: Task, trusted: bool) -> Order:

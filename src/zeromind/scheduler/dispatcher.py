@@ -50,6 +50,7 @@ class Dispatcher:
         self._lanes = [Lane(worker) for worker in workers]
         self._running = 0
         self._closed = False
+        self._farewell = _gone()
         self._tasks = [asyncio.create_task(self._drive(lane)) for lane in self._lanes]
 
     @property
@@ -60,7 +61,7 @@ class Dispatcher:
     async def submit(self, request: InferRequest, deadline: float) -> InferResponse:
         """The answer to a request; ``deadline`` on the monotonic clock. Raises BUSY, DEADLINE, or the request's own fault."""
         if self._closed:
-            raise _gone()
+            raise self._farewell
         loop = asyncio.get_running_loop()
         future: asyncio.Future[InferResponse] = loop.create_future()
         entry = Waiting((request, future), _rows(request), request.nbytes, deadline, _kind(request))
@@ -80,13 +81,14 @@ class Dispatcher:
             lane.wake.set()
         self._idle.clear()
 
-    async def close(self) -> None:
-        """Refuse what waits, let what runs finish, end the lanes."""
+    async def close(self, at_once: ZeroMindError | None = None) -> None:
+        """Refuse what waits, let what runs finish, end the lanes; ``at_once`` is the fault that answers what runs too, now."""
         self._closed = True
+        self._farewell = at_once or self._farewell
         for entry in self._queue.clear():
-            _settle(entry, _gone())
+            _settle(entry, self._farewell)
         for lane, task in zip(self._lanes, self._tasks, strict=True):
-            if not lane.busy:
+            if at_once or not lane.busy:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -104,25 +106,35 @@ class Dispatcher:
                 await lane.wake.wait()
 
     async def _run(self, lane: Lane, batch: list[_Entry]) -> None:
-        self._running += len(batch)
+        count = len(batch)
+        self._running += count
         answers: Sequence[Answer]
         try:
             timeout_s = max(entry.deadline for entry in batch) - self._clock()
             answers = await lane.worker.run([entry.item[0] for entry in batch], max(0.0, timeout_s))
         except ZeroMindError as error:
+            again = self._separate(batch) if error.kind is ErrorKind.WORKER_CRASHED and len(batch) > 1 and not self._closed else []
+            batch = [entry for entry in batch if entry not in again]
             answers = [error] * len(batch)
         except asyncio.CancelledError:
-            answers = [_gone()] * len(batch)
+            answers = [self._farewell] * len(batch)
             raise
         except Exception:
             _log.exception("a batch failed for an unknown reason")
-            answers = [ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")] * len(
-                batch
-            )
+            unknown = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")
+            answers = [unknown] * len(batch)
         finally:
-            self._running -= len(batch)
+            self._running -= count
             for entry, answer in zip(batch, answers, strict=True):
                 _settle(entry, answer)
+
+    def _separate(self, batch: list[_Entry]) -> list[_Entry]:
+        """Let those of a batch whose clients still wait, wait again, to run one by one: only one of them killed the worker."""
+        again = [entry for entry in batch if not entry.item[1].done()]
+        for entry in again:
+            entry.kind = object()  # equal to no other
+        self._queue.put_back(again)
+        return again
 
     def _expire(self, entry: _Entry) -> None:
         self._queue.remove(entry)

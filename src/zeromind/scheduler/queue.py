@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -27,7 +27,7 @@ class Waiting(Generic[T]):
 
 
 class BatchQueue(Generic[T]):
-    """Holds what waits; every entry leaves it exactly once: by ``take``, ``expire`` or ``remove``."""
+    """Holds what waits; every entry leaves it once for each time it came: by ``take``, ``expire``, ``remove`` or ``clear``."""
 
     def __init__(self, max_rows: int, max_count: int, max_bytes: int) -> None:
         self._max_rows = max_rows
@@ -47,6 +47,13 @@ class BatchQueue(Generic[T]):
             )
         self._waiting[id(entry)] = entry
         self.nbytes += entry.nbytes
+
+    def put_back(self, entries: Sequence[Waiting[T]]) -> None:
+        """Let entries that were taken wait again, before all others, in their order; the bounds have let them in already."""
+        for entry in reversed(entries):
+            self._waiting[id(entry)] = entry
+            self._waiting.move_to_end(id(entry), last=False)
+            self.nbytes += entry.nbytes
 
     def take(self, now: float) -> list[Waiting[T]]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.

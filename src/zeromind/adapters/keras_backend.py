@@ -1,0 +1,195 @@
+"""Keras on whichever backend is installed, and a loaded model as one compiled function of arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zeromind import importing
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Tensor
+
+Function: TypeAlias = Callable[[Sequence[Tensor]], list[Tensor]]
+
+# Keras' own names of its backends, the fastest for a served model first, and the packages that they need.
+_BACKENDS = ("jax", "torch", "tensorflow", "openvino")
+_SHAPES_KEPT = 256
+
+
+def keras_module(threads: int, device: str) -> Any:
+    """The package ``keras``, on the operator's KERAS_BACKEND, else the first installed of JAX, torch, TensorFlow and OpenVINO.
+
+    ``threads`` binds the backend where it has not started yet. Raises MISSING_PACKAGE.
+    """
+    if "keras" not in sys.modules and not os.environ.get("KERAS_BACKEND"):
+        installed = [name for name in _BACKENDS if _installed(name)]
+        if not installed:
+            raise ZeroMindError(
+                ErrorKind.MISSING_PACKAGE,
+                f"the keras adapter needs one of the packages {', '.join(_BACKENDS)}, none is installed: pip install 'zeromind[keras]'",
+                "jax",
+            )
+        os.environ["KERAS_BACKEND"] = installed[0]
+    # Read by the frameworks' native parts when they start, hence before the import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("PJRT_NPROC", str(threads))
+    # JAX would take three quarters of a GPU's memory at once, and other workers live on it.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if device == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+    with silence():
+        try:
+            keras = importing.require("keras", "keras", "the keras adapter")
+        except ImportError as error:
+            raise ZeroMindError(
+                ErrorKind.MISSING_PACKAGE,
+                f"Keras does not start on {os.environ.get('KERAS_BACKEND')!r}: {error}; install that package, or choose by KERAS_BACKEND",
+                error.name,
+            ) from error
+        _bind(keras.config.backend(), threads)
+    return keras
+
+
+def _installed(name: str) -> bool:
+    spec = importlib.util.find_spec(name)
+    # A folder that happens to be called torch is a package to Python, but has no origin.
+    return spec is not None and spec.origin is not None
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Frameworks warn their developers; whoever serves a finished model can change nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def specialises(keras: Any) -> bool:
+    """Whether the backend compiles anew for every shape, so that batches are better padded to few sizes."""
+    return bool(keras.config.backend() == "jax")
+
+
+def function(keras: Any, model: Any) -> Function:
+    """The model as a function: arrays in the order of ``model.inputs``, to arrays in the order of its flattened outputs."""
+    _forget(model)
+    forms: dict[str, Callable[[Any, Any], Function]] = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow, "openvino": _openvino}
+    return forms[keras.config.backend()](keras, model)
+
+
+def _bind(backend: str, threads: int) -> None:
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        # It refuses once it runs, as for a second model in one process.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+    elif backend == "openvino":
+        openvino = importing.require("openvino", "keras", "the keras adapter")
+        # Keras compiles with OpenVINO's own settings, which take all cores and, where the processor has it, bfloat16: two digits.
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        openvino.compile_model = lambda model, device: openvino.Core().compile_model(model, device, settings)
+
+
+def _forget(layer: Any) -> None:
+    """Let every recurrent layer begin each request anew: a server's requests do not follow each other."""
+    if getattr(layer, "stateful", False):
+        layer.stateful = False
+    inner = [getattr(layer, name, None) for name in ("layer", "forward_layer", "backward_layer")]
+    for each in [*getattr(layer, "layers", ()), *inner]:
+        if each is not None:
+            _forget(each)
+
+
+def _call(keras: Any, model: Any) -> Callable[..., Any]:
+    """``model`` taking its inputs one by one, packed as it wants them."""
+    form = None if isinstance(model, keras.Sequential) else model.input
+    if len(model.inputs) == 1 and not isinstance(form, dict):
+        return lambda call, *arrays: call(arrays[0])
+    return lambda call, *arrays: call(keras.tree.pack_sequence_as(form, list(arrays)))
+
+
+def _jax(keras: Any, model: Any) -> Function:
+    import jax
+
+    pack = _call(keras, model)
+    state = ([each.value for each in model.trainable_variables], [each.value for each in model.non_trainable_variables])
+
+    # The weights are arguments: as constants, XLA would fold and copy them for every batch size.
+    @jax.jit
+    def compiled(state: Any, *arrays: Any) -> list[Any]:
+        outputs = pack(lambda packed: model.stateless_call(*state, packed, training=False)[0], *arrays)
+        return [_plain(jax.numpy, each) for each in keras.tree.flatten(outputs)]
+
+    programs: Any = compiled
+    shapes: set[Any] = set()
+
+    def run(arrays: Sequence[Tensor]) -> list[Tensor]:
+        shape = tuple(array.shape for array in arrays)
+        if shape not in shapes:
+            # Every shape keeps a program alive: clients who never send the same length twice must not fill the memory.
+            if len(shapes) >= _SHAPES_KEPT:
+                programs.clear_cache()
+                shapes.clear()
+            shapes.add(shape)
+        return [np.asarray(each) for each in programs(state, *arrays)]
+
+    return run
+
+
+def _plain(numpy: Any, array: Any) -> Any:
+    return array.astype(numpy.float32) if array.dtype == numpy.bfloat16 else array
+
+
+def _torch(keras: Any, model: Any) -> Function:
+    import torch
+
+    pack = _call(keras, model)
+
+    def run(arrays: Sequence[Tensor]) -> list[Tensor]:
+        with torch.inference_mode():
+            given = [keras.ops.convert_to_tensor(array) for array in arrays]
+            outputs = keras.tree.flatten(pack(lambda packed: model(packed, training=False), *given))
+            plain = [each.float() if each.dtype == torch.bfloat16 else each for each in outputs]
+            return [each.cpu().numpy() for each in plain]
+
+    return run
+
+
+def _tensorflow(keras: Any, model: Any) -> Function:
+    import tensorflow as tf
+
+    pack = _call(keras, model)
+
+    @tf.function(input_signature=[tf.TensorSpec(each.shape, each.dtype) for each in model.inputs])  # type: ignore[untyped-decorator]
+    def compiled(*arrays: Any) -> list[Any]:
+        outputs = keras.tree.flatten(pack(lambda packed: model(packed, training=False), *arrays))
+        return [tf.cast(each, tf.float32) if each.dtype == tf.bfloat16 else each for each in outputs]
+
+    def run(arrays: Sequence[Tensor]) -> list[Tensor]:
+        return [each.numpy() for each in compiled(*(tf.constant(array) for array in arrays))]
+
+    return run
+
+
+def _openvino(keras: Any, model: Any) -> Function:
+    pack = _call(keras, model)
+    model.make_predict_function()
+
+    def run(arrays: Sequence[Tensor]) -> list[Tensor]:
+        outputs = pack(lambda packed: model.predict_function([(packed,)]), *arrays)
+        return [np.asarray(each) for each in keras.tree.flatten(outputs)]
+
+    return run

@@ -1,0 +1,262 @@
+"""One request's answer: Tornado's HTTPConnection over our transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from tornado import httputil
+from tornado.iostream import IOStream, StreamClosedError
+
+from zeromind.http.parser import Request
+
+_JOINED = 65_536  # a body of more bytes is not copied behind its head
+
+
+class Context:
+    """Who is at the other end; what HTTPServerRequest looks for in ``connection.context``."""
+
+    def __init__(self, address: object, family: int | None, protocol: str) -> None:
+        self.address = address
+        self.address_family = family
+        self.protocol = protocol
+        # A Unix socket has no address of its own; what Tornado's server says then.
+        self.remote_ip = str(address[0]) if isinstance(address, tuple) and address else "0.0.0.0"  # noqa: S104
+
+    def __str__(self) -> str:
+        return self.remote_ip
+
+
+class Socket:
+    """As much of Tornado's stream as handlers use under ``connection.stream``."""
+
+    def __init__(self, exchange: Exchange, transport: asyncio.Transport) -> None:
+        self._exchange = exchange
+        self._transport = transport
+
+    @property
+    def socket(self) -> Any:
+        """The socket, for its options and addresses; with TLS the object that has ``getpeercert``."""
+        return self._transport.get_extra_info("ssl_object") or self._transport.get_extra_info("socket")
+
+    def closed(self) -> bool:
+        """Whether the client is gone, or the request over."""
+        return self._exchange.over
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._exchange.close()
+
+    def set_nodelay(self, value: bool) -> None:
+        """Nothing: the event loop sets TCP_NODELAY on every connection."""
+
+
+class Wire(Protocol):
+    """What an exchange needs of its connection."""
+
+    context: Context
+    drained: asyncio.Future[None]
+    transport: asyncio.Transport
+
+    def send(self, data: bytes) -> None:
+        """Write, or keep to write."""
+
+    def answered(self) -> None:
+        """The answer is complete."""
+
+    def unclaimed(self, head: bytes) -> None:
+        """The answer is a 101, not yet written, whose handler should detach now."""
+
+    def detach(self, head: bytes) -> IOStream:
+        """Give the socket away, ``head`` to be written first."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Exchange(httputil.HTTPConnection):
+    """Writes the answer to one request; of no use, and harmless, once that is complete or the client is gone."""
+
+    body_timeout: float | None = None
+    write_finished = False
+    started = False
+    """Whether any of the answer has been written."""
+    handed = False
+    """Whether the application has been told that the request is complete."""
+    close_callback: Callable[[], None] | None = None
+    _chunked = False
+    _remaining: int | None = None  # body bytes until Content-Length; None without one
+    _upgrade = b""
+
+    def __init__(self, wire: Wire, request: Request, max_body_bytes: int) -> None:
+        self.context = wire.context
+        self.request = request
+        self.max_body_bytes = max_body_bytes
+        self.keep_alive = request.keep_alive
+        self.read_finished = False
+        self._wire: Wire | None = wire
+
+    # what Tornado's own connection offers beside the interface
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """What to call, once, when the client leaves between its request's end and the answer's."""
+        self.close_callback = callback
+
+    def set_max_body_size(self, max_body_size: int) -> None:
+        """The limit for this request's body, in bytes; to be called before the body is read."""
+        self.max_body_bytes = max_body_size
+
+    def set_body_timeout(self, timeout: float) -> None:
+        """The seconds for this request's body; to be called before the body is read."""
+        self.body_timeout = timeout
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        if self._wire is not None:
+            self._wire.abort()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._wire is None
+
+    @property
+    def stream(self) -> Socket:
+        """The connection below. Raises StreamClosedError without a client."""
+        if self._wire is None:
+            raise StreamClosedError
+        return Socket(self, self._wire.transport)
+
+    def detach(self) -> IOStream:
+        """The socket, as a stream of Tornado's, for another protocol; HTTP ends here. Raises StreamClosedError without a client."""
+        if self._wire is None:
+            raise StreamClosedError
+        return self._wire.detach(self._upgrade)
+
+    def cut(self) -> None:
+        """Forget the connection: later writes fail with StreamClosedError."""
+        self._wire = None
+
+    def release(self) -> None:
+        """Forget the connection and the application."""
+        self._wire = None
+        self.close_callback = None
+
+    # the interface
+
+    def write_headers(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> asyncio.Future[None]:
+        """Write the head, and the first bytes of the body. The future is done when the client keeps up.
+
+        Raises ValueError for a CR or LF inside a field, HTTPOutputError for more body than Content-Length.
+        """
+        wire = self._wire
+        if wire is None:
+            return closed()
+        _, code, reason = cast("httputil.ResponseStartLine", start_line)
+        pairs = list(headers.get_all())
+        if code >= 200 and not self._framed(code, dict(pairs)):
+            self._frame(code, headers)
+            pairs = list(headers.get_all())
+        lines = [f"HTTP/1.1 {code} {reason}", *[f"{name}: {value}" for name, value in pairs], "\r\n"]
+        text = "\r\n".join(lines)
+        if text.count("\n") != len(lines) or text.count("\r") != len(lines):
+            raise ValueError("a field of the answer contains CR or LF")
+        head = text.encode("latin1")
+        self.started = self.started or code >= 200
+        if code == 101:
+            self._upgrade = head
+        elif not chunk:
+            wire.send(head)
+        elif len(chunk) < _JOINED:
+            wire.send(head + self._body(chunk))
+        else:
+            chunk = self._body(chunk)
+            wire.send(head)
+            wire.send(chunk)
+        return wire.drained
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
+        """Write bytes of the body. The future is done when the client keeps up. Raises HTTPOutputError beyond Content-Length."""
+        wire = self._wire
+        if wire is None:
+            return closed()
+        self.started = True
+        if chunk:
+            wire.send(self._body(chunk))
+        return wire.drained
+
+    def finish(self) -> None:
+        """End the answer. Raises HTTPOutputError when Content-Length promised more."""
+        wire = self._wire
+        self.write_finished = True
+        if wire is None:
+            return
+        if self._upgrade:
+            wire.unclaimed(self._upgrade)
+            return
+        if self._remaining:
+            wire.abort()
+            raise httputil.HTTPOutputError(f"Tried to write {self._remaining} bytes less than Content-Length")
+        if self._chunked:
+            wire.send(b"0\r\n\r\n")
+        wire.answered()
+
+    def _framed(self, code: int, fields: dict[str, str]) -> bool:
+        """Whether the fields need no addition, as those of nearly every answer."""
+        length = fields.get("Content-Length", "")
+        method, _, version = self.request.start_line
+        if (length.isascii() and length.isdigit() and self.keep_alive and self.read_finished and version == "HTTP/1.1") and (
+            method != "HEAD" and code not in (204, 304) and "Connection" not in fields
+        ):
+            self._remaining = int(length)
+            return True
+        return False
+
+    def _frame(self, code: int, headers: httputil.HTTPHeaders) -> None:
+        """How the body ends, and whether the connection lives on (RFC 9112 sections 6.3 and 9.3)."""
+        method, _, version = self.request.start_line
+        bodiless = method == "HEAD" or code in (204, 304)
+        modern = version == "HTTP/1.1"
+        if "Content-Length" in headers:
+            length = headers["Content-Length"]
+            if not (length.isascii() and length.isdigit()):
+                raise ValueError(f"Content-Length of the answer is no number: {length!r}")
+            self._remaining = 0 if bodiless else int(length)
+        elif bodiless:
+            self._remaining = 0
+        elif modern:
+            self._chunked = True
+            headers["Transfer-Encoding"] = "chunked"
+        else:
+            self.keep_alive = False  # only closing tells an HTTP/1.0 client where such a body ends
+        if not self.read_finished or ("Connection" in headers and headers["Connection"].lower() == "close"):
+            self.keep_alive = False
+        if modern and not self.keep_alive:
+            headers["Connection"] = "close"
+        elif self.keep_alive and not modern:
+            headers["Connection"] = "Keep-Alive"
+
+    def _body(self, chunk: bytes) -> bytes:
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        if self._remaining is not None:
+            self._remaining -= len(chunk)
+            if self._remaining < 0:
+                if self._wire is not None:
+                    self._wire.abort()
+                raise httputil.HTTPOutputError("Tried to write more data than Content-Length")
+        return chunk
+
+
+def closed() -> asyncio.Future[None]:
+    """A future that says that the client is gone; it may be dropped."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_exception(StreamClosedError())
+    future.exception()  # retrieved: nobody need await it
+    return future

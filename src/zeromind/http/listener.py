@@ -1,0 +1,104 @@
+"""A listening socket, its connections, their deadlines, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+from tornado import httputil
+
+from zeromind.http.limits import Limits
+from zeromind.http.transport import HTTPProtocol, Site, plain
+
+
+class Listener:
+    """Serves one application: ``listen``, then ``stop``, ``drain`` and ``close``, each of which includes the ones before it.
+
+    ``application`` is any HTTPServerConnectionDelegate of Tornado's, a ``tornado.web.Application`` for example. ``error_body`` gives
+    content type and bytes for what the transport itself answers (400, 408, 413, 431, 500, 503), from the status and a sentence;
+    ``server`` is the Server field of those answers.
+    """
+
+    def __init__(
+        self,
+        application: httputil.HTTPServerConnectionDelegate,
+        limits: Limits | None = None,
+        error_body: Callable[[int, str], tuple[str, bytes]] = plain,
+        server: str = "",
+    ) -> None:
+        self._application = application
+        self._limits = limits or Limits()
+        self._error_body = error_body
+        self._server_name = server
+        self._site: Site | None = None
+        self._servers: list[asyncio.Server] = []
+        self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections; one that was detached, for a WebSocket, is none of ours any more."""
+        return len(self._site.connections) if self._site else 0
+
+    async def listen(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        *,
+        sock: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
+        backlog: int = 2048,
+    ) -> int:
+        """Accept connections on an address, or on a bound socket: the port. May be called again. Raises OSError as bind does."""
+        loop = asyncio.get_running_loop()
+        if self._site is None:
+            self._site = Site(self._application, self._limits, loop, self._error_body, self._server_name)
+            self._tick()
+        site = self._site
+        where = {"sock": sock} if sock else {"host": host, "port": port}
+        server = await loop.create_server(lambda: HTTPProtocol(site), ssl=tls, backlog=backlog, **where)
+        self._servers.append(server)
+        address = server.sockets[0].getsockname()
+        return int(address[1]) if isinstance(address, tuple) else 0
+
+    def stop(self) -> None:
+        """Accept nothing more."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Close idle connections, and the others when their request is answered: whether all were within ``timeout_s`` seconds."""
+        self.stop()
+        site = self._site
+        if site is None:
+            return True
+        site.draining = True
+        for connection in list(site.connections):
+            connection.drain()
+        if site.connections:
+            site.emptied = site.loop.create_future()
+            await asyncio.wait([site.emptied], timeout=timeout_s)
+            site.emptied = None
+        return not site.connections
+
+    async def close(self) -> None:
+        """Close every connection at once."""
+        self.stop()
+        if self._site is not None:
+            for connection in list(self._site.connections):
+                connection.abort()
+            await self.drain(self._limits.linger_s)
+        if self._clock is not None:
+            self._clock.cancel()
+
+    def _tick(self) -> None:
+        site = self._site
+        if site is None:
+            return
+        now = site.loop.time()
+        for connection in list(site.connections):
+            if connection.deadline <= now:
+                connection.expire(now)
+        self._clock = site.loop.call_later(self._limits.tick_s, self._tick)

@@ -1,0 +1,458 @@
+"""One connection: bytes in, Tornado's delegates called, answers out.
+
+It knows ``tornado.httputil`` and nothing of what is served. One request is in the application's hands at a time; what a client sends
+ahead of its answer waits, at first here and then, reading being paused, in the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+from tornado import httputil
+from tornado.iostream import IOStream, StreamClosedError
+
+from zeromind.http.exchange import Context, Exchange
+from zeromind.http.limits import Limits
+from zeromind.http.parser import HEAD_END, Parser, Refused
+from zeromind.http.upgrade import DetachedStream
+
+_log = logging.getLogger(__name__)
+
+
+def plain(_status: int, message: str) -> tuple[str, bytes]:
+    """The body of a refusal where nobody says otherwise: its content type and its bytes."""
+    return "text/plain; charset=utf-8", message.encode() + b"\n"
+
+
+@dataclasses.dataclass(slots=True)
+class Site:
+    """What the connections of one listener share."""
+
+    application: httputil.HTTPServerConnectionDelegate
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    error_body: Callable[[int, str], tuple[str, bytes]] = plain
+    server: str = ""
+    """The Server field of refusals; nothing when empty."""
+    connections: set[HTTPProtocol] = dataclasses.field(default_factory=set)
+    draining: bool = False
+    emptied: asyncio.Future[None] | None = None
+    """Done when the last connection closes, where somebody waits for that."""
+    done: asyncio.Future[None] = dataclasses.field(init=False)
+    """What a write returns that need not be waited for."""
+
+    def __post_init__(self) -> None:
+        self.done = self.loop.create_future()
+        self.done.set_result(None)
+
+    def lost(self, connection: HTTPProtocol) -> None:
+        """A connection has closed."""
+        self.connections.discard(connection)
+        if self.emptied is not None and not self.connections and not self.emptied.done():
+            self.emptied.set_result(None)
+
+
+class HTTPProtocol(asyncio.Protocol):
+    """One connection, from accept to close."""
+
+    def __init__(self, site: Site) -> None:
+        self.context = Context(None, None, "http")
+        self.drained = site.done
+        """Done unless the client is slower than the answer: then when it has caught up."""
+        self.deadline = math.inf
+        """When ``expire`` is to be called, on the loop's clock."""
+        self._site = site
+        self._limits = site.limits
+        self._parser = Parser(site.limits)
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._exchange: Exchange | None = None
+        self._delegate = httputil.HTTPMessageDelegate()
+        self._unread = b""
+        self._offset = 0  # of what is unread in _unread: slicing at each of a thousand pipelined requests would be quadratic
+        self._searched = 0  # bytes of what is unread that hold no end of a head
+        self._waiting: asyncio.Future[Any] | None = None
+        self._consuming = False  # a synchronous answer must not begin the next request below itself
+        self._ending = False
+        self._paused = False
+        self._dropped = 0
+        self._body_began = self._held_since = 0.0
+        self._unsent, self._unsent_since = 0, 0.0
+
+    # called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it when there are too many."""
+        self.transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        protocol = "http" if transport.get_extra_info("sslcontext") is None else "https"
+        self.context = Context(transport.get_extra_info("peername"), sock and sock.family, protocol)
+        connections = self._site.connections
+        connections.add(self)
+        self.deadline = self._site.loop.time() + self._limits.header_s
+        if len(connections) > 2 * self._limits.connections:  # refusing has its price, too
+            self.abort()
+        elif len(connections) > self._limits.connections:
+            self._refuse(Refused(503, f"the server has its {self._limits.connections} connections: try again later"))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse and deliver as far as the application is ready for it."""
+        if self._ending:
+            self._drop(len(data))
+            return
+        if self._unread:
+            data = self._unread[self._offset :] + data
+        self._unread, self._offset = data, 0
+        if not self._blocked():
+            self._consume()
+        elif len(data) > self._limits.head_bytes and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """Close: a client that has shut down its side cannot be told from one that left."""
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Tell whoever works for this client that it is gone."""
+        self._ending = True
+        if not self.drained.done():
+            self.drained.set_exception(StreamClosedError())
+            self.drained.exception()  # retrieved: nobody need await it
+        self._forsake()
+        self._unread = b""
+        self._parser.close()
+        self._site.lost(self)
+        self._site.application.on_close(self)
+
+    def pause_writing(self) -> None:
+        """The client is slower than the answer."""
+        self.drained = self._site.loop.create_future()
+        self._unsent, self._unsent_since = self.transport.get_write_buffer_size(), self._site.loop.time()
+        self.deadline = min(self.deadline, self._unsent_since + self._limits.write_s)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if not self.drained.done():
+            self.drained.set_result(None)
+        self.drained = self._site.done
+        if not self._ending:
+            self._set_deadline()
+            self._continue()
+
+    # called by the exchange
+
+    def send(self, data: bytes) -> None:
+        """Write."""
+        if self.drained is not self._site.done:
+            self._unsent += len(data)
+        self.transport.write(data)
+
+    def answered(self) -> None:
+        """The answer is complete: close, or go on with the next request."""
+        exchange, site = self._exchange, self._site
+        if exchange is None:
+            return
+        exchange.release()
+        self._exchange, self._delegate, self._waiting = None, _NOBODY, None
+        if exchange.read_finished and exchange.keep_alive and not site.draining:
+            self.deadline = site.loop.time() + self._limits.idle_s
+            if (self._unread or self._paused) and not self._consuming:
+                site.loop.call_soon(self._continue)
+        else:
+            self._end(linger=not exchange.read_finished or self._offset < len(self._unread))
+
+    def unclaimed(self, head: bytes) -> None:
+        """A 101 was answered: its handler detaches before the loop turns, or the connection closes behind the head."""
+        self._site.loop.call_soon(self._close_behind, head)
+
+    def detach(self, head: bytes) -> IOStream:
+        """The socket as a stream of Tornado's, ``head`` written first.
+
+        Raises StreamClosedError when earlier answers are stuck, or TLS lies between.
+        """
+        transport = self.transport
+        if self._ending or transport.get_write_buffer_size() or self.context.protocol != "http":
+            self.abort()
+            raise StreamClosedError
+        transport.pause_reading()
+        stream = DetachedStream(transport.get_extra_info("socket").dup(), self._unread[self._offset :])
+        if head:
+            stream.write(head)
+        self._release()
+        self.abort()
+        return stream
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._ending = True
+        if self._exchange is not None:
+            self._exchange.cut()
+        self.transport.abort()
+
+    # called by the listener
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed: grant more time where the client keeps its rate, else answer 408 or close."""
+        limits = self._limits
+        if self._ending or self.drained is not self._site.done:
+            if self._unsent - (left := self.transport.get_write_buffer_size()) >= limits.min_rate * limits.write_s:
+                self._unsent, self._unsent_since = left, now
+            if left and now - self._unsent_since < limits.write_s:
+                self.deadline = now + min(limits.linger_s, limits.write_s)
+            else:
+                self.abort()
+        elif self._exchange is not None:
+            self._set_deadline()
+            if self.deadline <= now:
+                self._refuse(Refused(408, "the request body did not come in time"))
+        elif self._unread:
+            self._refuse(Refused(408, "the request head did not come in time"))
+        else:
+            self._end(linger=False)
+
+    def drain(self) -> None:
+        """Close; when a request is under way, behind its answer."""
+        if self._exchange is not None:
+            self._exchange.keep_alive = False
+        elif not self._unread and not self._ending:
+            self._end(linger=False)
+
+    # reading
+
+    def _blocked(self) -> bool:
+        """Whether somebody has to do something before more is read."""
+        if self._waiting is not None:
+            return True
+        if self._exchange is None:
+            return self.drained is not self._site.done
+        return self._exchange.read_finished
+
+    def _continue(self) -> None:
+        """Read on, if nothing is in the way."""
+        if self._ending or self._consuming or self._blocked():
+            return
+        if self._unread:
+            self._consume()
+        if self._paused and not self._ending and not self._blocked():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _consume(self) -> None:
+        """Read on in ``_unread``."""
+        self._consuming = True
+        try:
+            while self._offset < len(self._unread) and not self._ending:
+                exchange = self._exchange
+                if exchange is None:
+                    if self.drained is not self._site.done or not self._read_head():
+                        return
+                elif exchange.read_finished or self._waiting is not None:
+                    return
+                else:
+                    self._read_body(exchange)
+        except Refused as refused:
+            self._refuse(refused)
+        finally:
+            self._consuming = False
+            if self._offset >= len(self._unread) or self._ending:
+                self._unread, self._offset = b"", 0
+
+    def _read_head(self) -> bool:
+        """Begin the next request; False when its head is not complete."""
+        data, start, searched = self._unread, self._offset, self._searched
+        end = data.find(HEAD_END, start + max(0, searched - 3)) + len(HEAD_END)
+        if end < len(HEAD_END):
+            self._parser.early(data[start:] if start else data, searched)
+            self._searched = len(data) - start
+            if not searched:
+                self.deadline = self._site.loop.time() + self._limits.header_s
+            return False
+        self._searched = 0
+        request = self._parser.head(data if not start and end == len(data) else data[start:end])
+        self._offset = end
+        exchange = self._exchange = Exchange(self, request, self._limits.body_bytes)
+        exchange.read_finished = self._parser.complete
+        if self._site.draining:
+            exchange.keep_alive = False
+        self.deadline = math.inf
+        try:
+            self._delegate = self._site.application.start_request(self, exchange)
+            result = self._delegate.headers_received(request.start_line, request.headers)
+        except Exception as error:
+            raise self._fault(error) from None
+        if result is None:
+            self._head_delivered()
+        else:
+            self._hold(result, self._head_delivered)
+        return True
+
+    def _head_delivered(self) -> None:
+        exchange = self._exchange
+        if exchange is None:  # answered or detached already
+            return
+        if exchange.read_finished:
+            self._request_delivered(exchange)
+            return
+        length = exchange.request.length
+        if length is not None and length > exchange.max_body_bytes:
+            raise Refused(413, f"the request body has more than {exchange.max_body_bytes} bytes")
+        if length is None or self._offset + length > len(self._unread):
+            self._body_began = self._site.loop.time()
+            self._set_deadline()
+            if exchange.request.expects_continue and not exchange.started and self._offset >= len(self._unread):
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _read_body(self, exchange: Exchange) -> None:
+        parser = self._parser
+        self._offset = parser.body(self._unread, self._offset, exchange.max_body_bytes)
+        if parser.parts:
+            chunk = parser.parts[0] if len(parser.parts) == 1 else b"".join(parser.parts)
+            parser.parts.clear()
+            try:
+                result = self._delegate.data_received(chunk)
+            except Exception as error:
+                raise self._fault(error) from None
+            if result is not None:
+                self._hold(result, self._body_delivered)
+                return
+        self._body_delivered()
+
+    def _body_delivered(self) -> None:
+        if self._parser.complete and self._exchange is not None:
+            self._request_delivered(self._exchange)
+
+    def _request_delivered(self, exchange: Exchange) -> None:
+        exchange.read_finished = exchange.handed = True
+        self.deadline = math.inf
+        try:
+            self._delegate.finish()
+        except Exception as error:
+            exchange.handed = False
+            raise self._fault(error) from None
+
+    def _hold(self, result: Awaitable[None], then: Callable[[], None]) -> None:
+        """Read on, beginning with ``then``, when what the delegate returned is done."""
+        self._waiting = asyncio.ensure_future(result)
+        self._held_since = self._site.loop.time()
+        if self._waiting.done():
+            self._settle(then)
+        else:
+            self._waiting.add_done_callback(functools.partial(self._settled, then))
+
+    def _settled(self, then: Callable[[], None], future: asyncio.Future[Any]) -> None:
+        if self._waiting is not future:  # the connection went on without it
+            if not future.cancelled() and future.exception() is not None:
+                _log.debug("a delegate failed after its request", exc_info=future.exception())
+            return
+        try:
+            self._settle(then)
+        except Refused as refused:
+            self._refuse(refused)
+        else:
+            self._continue()
+
+    def _settle(self, then: Callable[[], None]) -> None:
+        future, self._waiting = self._waiting, None
+        self._body_began += self._site.loop.time() - self._held_since
+        try:
+            if future is not None:
+                future.result()
+        except (Exception, asyncio.CancelledError) as error:
+            raise self._fault(error) from None
+        if self._exchange is not None:
+            self._set_deadline()
+        then()
+
+    def _fault(self, error: BaseException) -> Refused:
+        """What the client hears of an exception of its delegate's."""
+        if isinstance(error, httputil.HTTPInputError):
+            return Refused(400, str(error))
+        _log.error("a delegate failed on a request of %s", self.context, exc_info=error)
+        return Refused(500, "the server failed on this request")
+
+    # ending
+
+    def _set_deadline(self) -> None:
+        now, limits, exchange = self._site.loop.time(), self._limits, self._exchange
+        if exchange is None:
+            self.deadline = now + (limits.header_s if self._unread else limits.idle_s)
+        elif exchange.read_finished or self._waiting is not None:
+            self.deadline = math.inf
+        else:
+            longest = limits.body_s if exchange.body_timeout is None else exchange.body_timeout
+            self.deadline = self._body_began + min(longest, limits.grace_s + self._parser.received / limits.min_rate)
+
+    def _release(self) -> None:
+        """Be done with the request under way."""
+        if self._exchange is not None:
+            self._exchange.release()
+        self._exchange = self._waiting = None
+        self._delegate = _NOBODY
+
+    def _forsake(self) -> None:
+        """Tell whoever works on the request under way that nobody waits for it."""
+        exchange, delegate = self._exchange, self._delegate
+        if exchange is None:
+            return
+        tell = exchange.close_callback if exchange.handed else delegate.on_connection_close
+        self._release()
+        try:
+            if tell is not None:
+                tell()
+        except Exception:
+            _log.exception("a delegate failed on being told that its client is gone")
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer in the application's stead, if nobody has begun to, and close."""
+        exchange = self._exchange
+        _log.info("refused %s: %d, %s", self.context, refused.status, refused.message)
+        self._forsake()
+        if self._ending:
+            return
+        if exchange is not None and exchange.started:
+            self._end(linger=False)
+            return
+        content_type, body = self._site.error_body(refused.status, refused.message)
+        server = f"Server: {self._site.server}\r\n" if self._site.server else ""
+        retry = "Retry-After: 1\r\n" if refused.status == 503 else ""
+        head = (
+            f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n{server}{retry}"
+            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        bodiless = self._unread.startswith(b"HEAD ", self._offset) if exchange is None else exchange.request.start_line.method == "HEAD"
+        self.transport.write(head.encode() + (b"" if bodiless else body))
+        self._end(linger=True)
+
+    def _end(self, *, linger: bool) -> None:
+        """Close behind what was written; ``linger``: while reading on, since closing on unread bytes would destroy the answer."""
+        self._ending = True
+        self._unsent, self._unsent_since = self.transport.get_write_buffer_size(), self._site.loop.time()
+        self.deadline = self._unsent_since + min(self._limits.linger_s, self._limits.write_s)
+        if linger and self.transport.can_write_eof():
+            self.transport.write_eof()
+            if self._paused:
+                self._paused = False
+                self.transport.resume_reading()
+        else:
+            self.transport.close()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > self._limits.linger_bytes and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _close_behind(self, head: bytes) -> None:
+        if self._exchange is not None and not self._ending:
+            self.transport.write(head)
+            self._release()
+            self._end(linger=False)
+
+
+_NOBODY = httputil.HTTPMessageDelegate()

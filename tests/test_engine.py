@@ -1,0 +1,346 @@
+"""A pool at work: models come and go, crash and hang, and cost their neighbours nothing."""
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+
+import pytest
+
+from zeromind.engine import Engine
+from zeromind.errors import ErrorKind, ZeroMindError
+
+SUM = {"id": "sum", "model_type": "python", "model_file": "sum.py"}
+LAB = {"id": "lab", "model_type": "python", "model_file": "lab.py"}
+SLOW = {"id": "slow", "model_type": "python", "model_file": "slow.py"}
+ROW = {"x": [[1, 2, 3]]}
+
+
+@pytest.fixture(scope="module")
+def pool(thread_server):
+    with thread_server(tasks=[SUM, LAB, {**LAB, "id": "hasty", "timeout_s": 0.3}]) as client:
+        yield client
+
+
+@pytest.fixture
+def spare(pool):
+    yield pool
+    for model in set(pool.ids()) - {"sum", "lab", "hasty"}:
+        pool.drop(model)
+
+
+@pytest.fixture
+def beside():
+    """A function that runs calls beside the test and gives their futures."""
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        yield threads.submit
+
+
+def check_neighbour(pool, most_s=1.0):
+    start = time.monotonic()
+    assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
+    assert time.monotonic() - start < most_s
+
+
+# --- loads and drops while the pool serves
+
+
+def test_a_slow_load_holds_nobody_up(spare, beside):
+    loading = beside(spare.load, {**SLOW, "load_s": 1})
+    count = 0
+    while not loading.done():
+        check_neighbour(spare)
+        count += 1
+    assert loading.result().status == 200
+    assert count > 20
+
+
+def test_of_racing_loads_one_wins(spare, beside):
+    answers = [one.result() for one in [beside(spare.load, {**SUM, "id": "race"}) for _ in range(6)]]
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 5
+    assert {answer.error["code"] for answer in answers if answer.status != 200} == {103}
+    assert spare.predict("race", ROW).status == 200
+
+
+def test_a_drop_ends_a_load_that_is_under_way(spare, beside):
+    loading = beside(spare.load, {**SLOW, "load_s": 30})
+    time.sleep(0.3)
+    waiting = beside(spare.predict, "slow", {"x": [1]})
+    time.sleep(0.1)
+    dropped = spare.drop("slow")
+    assert (dropped.status, dropped.json["model_id"]) == (200, "slow")
+    assert (loading.result().status, loading.result().error["code"]) == (409, 6)
+    assert (waiting.result().status, waiting.result().error["code"]) == (404, 108)
+
+
+def test_a_drop_answers_what_runs_and_refuses_what_comes(spare, beside, is_gone):
+    spare.load({**LAB, "id": "short"})
+    pid = spare.pid("short")
+    running = beside(spare.predict, "short", {"order": ["sleep:0.4"]})
+    time.sleep(0.1)
+    dropping = beside(spare.drop, "short")
+    time.sleep(0.1)
+    assert spare.predict("short", {"order": ["a"]}).status == 404
+    assert spare.load({**LAB, "id": "short"}).status == 409
+    assert dropping.result().status == 200
+    assert running.result().json["result"]["echo"] == ["sleep:0.4"]
+    assert is_gone(pid)
+
+
+def test_predictions_during_loads_and_drops_of_their_model_are_right_or_404(spare, beside):
+    end = threading.Event()
+
+    def hammer():
+        seen = set()
+        while not end.is_set():
+            answer = spare.predict("turn", ROW)
+            assert answer.status == 404 or answer.json["result"] == {"sum": [6]}
+            seen.add(answer.status)
+        return seen
+
+    clients = [beside(hammer) for _ in range(3)]
+    for _ in range(3):
+        assert spare.load({**SUM, "id": "turn"}).status == 200
+        time.sleep(0.05)
+        assert spare.drop("turn").status == 200
+    end.set()
+    assert set.union(*(client.result() for client in clients)) == {200, 404}
+
+
+def test_a_client_that_leaves_while_its_model_loads_leaves_the_pool_whole(spare, waiting):
+    with pytest.raises(TimeoutError):
+        spare.load({**SLOW, "load_s": 0.5}, timeout=0.2)
+    waiting(lambda: "slow" in spare.ids())
+    assert spare.predict("slow", {"x": [1]}).status == 200
+
+
+# --- crashes and hangs
+
+
+@pytest.mark.parametrize("word", ["exit:1", "exit:0", "signal:SIGSEGV", "signal:SIGKILL"])
+def test_a_crash_fails_its_request_only_and_the_worker_is_back(pool, word, is_gone):
+    pid = pool.pid()
+    answer = pool.predict("lab", {"order": [word]})
+    assert (answer.status, answer.error["code"]) == (500, 9)
+    check_neighbour(pool)
+    back = pool.pid()
+    assert back != pid
+    assert is_gone(pid)
+
+
+def test_a_crash_beside_others_fails_no_other(spare, beside):
+    pool = spare
+    pool.load({**LAB, "id": "fresh"})
+    words = [f"echo:{number}" for number in range(8)]
+    first = beside(pool.predict, "fresh", {"order": ["sleep:0.2"]})
+    time.sleep(0.05)
+    calls = [beside(pool.predict, "fresh", {"order": [word]}) for word in [*words[:4], "exit:9", *words[4:]]]
+    statuses = [call.result().status for call in calls]
+    assert statuses == [200] * 4 + [500] + [200] * 4
+    assert first.result().status == 200
+
+
+def test_a_hang_is_answered_in_time_and_its_worker_replaced(pool, is_gone):
+    pid = pool.pid("hasty")
+    start = time.monotonic()
+    answer = pool.predict("hasty", {"order": ["sleep:60"]})
+    assert (answer.status, answer.error["code"]) == (504, 107)
+    assert time.monotonic() - start < 1.5
+    check_neighbour(pool)
+    back = None
+    while back is None:
+        answer = pool.predict("hasty", {"order": ["echo"]})
+        assert answer.status in (200, 504)
+        assert time.monotonic() - start < 10
+        back = answer.json["result"]["pid"][0] if answer.status == 200 else None
+    assert back != pid
+    assert is_gone(pid)
+
+
+def test_a_full_queue_says_when_to_come_again(thread_server, beside):
+    with thread_server(tasks=[LAB], max_queue=2) as pool:
+        running = beside(pool.predict, "lab", {"order": ["sleep:0.6"]})
+        time.sleep(0.1)
+        queued = [beside(pool.predict, "lab", {"order": ["a"]}) for _ in range(2)]
+        time.sleep(0.1)
+        start = time.monotonic()
+        answer = pool.predict("lab", {"order": ["b"]})
+        assert time.monotonic() - start < 0.3
+        assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, 106, "1")
+        assert [one.result().status for one in (running, *queued)] == [200] * 3
+
+
+def test_many_clients_get_their_own_answers(pool, beside):
+    def ask(number):
+        return pool.predict("sum", {"x": [[number, 0, 0]] * (number % 4 + 1)}).json["result"]["sum"]
+
+    calls = [beside(ask, number) for number in range(200)]
+    assert [call.result() for call in calls] == [[number] * (number % 4 + 1) for number in range(200)]
+
+
+# --- start and stop
+
+
+def test_a_pool_answers_while_its_models_load_and_holds_requests_for_them(configured):
+    async def main():
+        engine = Engine(configured(tasks=[{**SLOW, "load_s": 0.5}, SUM]))
+        engine.start()
+        assert not engine.ready
+        await asyncio.sleep(0.05)
+        interface = await engine.interface("slow")
+        assert interface.adapter == "python"
+        await engine.started()
+        assert engine.ready
+        await engine.close()
+        assert not engine.ready
+
+    asyncio.run(main())
+
+
+def test_readiness_comes_after_the_last_model_and_goes_with_the_stop(spawn, beside, waiting, models):
+    pool = spawn(wait=False, tasks=[{**SLOW, "load_s": 1.5}, SUM], port=0)
+    import psutil
+
+    def address():
+        found = [link.laddr for link in psutil.Process(pool.process.pid).net_connections() if link.status == psutil.CONN_LISTEN]
+        return found and f"{found[0].ip}:{found[0].port}"
+
+    waiting(address)
+    pool.address = address()
+    assert pool.get("/v2/health/live").status == 200
+    assert pool.get("/v2/health/ready").status == 400
+    answer = pool.predict("slow", {"x": [5]})
+    assert answer.json["result"] == {"y": [5]}
+    waiting(lambda: pool.get("/v2/health/ready").status == 200, 5)
+
+
+def test_a_request_for_a_model_that_does_not_load_in_time_is_told_so(configured):
+    async def main():
+        engine = Engine(configured(tasks=[{**SLOW, "load_s": 5, "timeout_s": 0.1}]))
+        engine.start()
+        await asyncio.sleep(0.05)
+        with pytest.raises(ZeroMindError) as caught:
+            await engine.interface("slow")
+        assert caught.value.kind is ErrorKind.DEADLINE
+        await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_pool_that_stops_before_its_models_have_loaded_leaves_no_worker(configured, is_gone):
+    async def main():
+        engine = Engine(configured(tasks=[{**SLOW, "load_s": 30}, SUM]))
+        engine.start()
+        await asyncio.sleep(0.4)
+        pids = [worker.current.pid for model in engine.registry.models() for worker in model._workers]
+        await asyncio.wait_for(engine.close(), 10)
+        assert len(pids) == 2
+        assert all(is_gone(pid) for pid in pids)
+
+    asyncio.run(main())
+
+
+def test_several_pools_live_in_one_process(configured):
+    async def main():
+        engines = [Engine(configured(id=number, tasks=[{**SUM, "isolation": "thread"}])) for number in (1, 2)]
+        for engine in engines:
+            engine.start()
+        await asyncio.gather(*(engine.started() for engine in engines))
+        await engines[0].drop("sum")
+        assert [engine.registry.ids() for engine in engines] == [[], ["sum"]]
+        await asyncio.gather(*(engine.close() for engine in engines))
+
+    asyncio.run(main())
+
+
+def test_a_stopping_pool_accepts_nothing(configured):
+    async def main():
+        engine = Engine(configured())
+        engine.start()
+        engine.stop()
+        for call in (engine.load(SUM), engine.drop("sum"), engine.infer("sum", lambda interface: None)):
+            with pytest.raises(ZeroMindError) as caught:
+                await call
+            assert caught.value.kind is ErrorKind.SHUTTING_DOWN
+        await engine.close()
+
+    asyncio.run(main())
+
+
+# --- signals, and what survives them
+
+
+def test_sigterm_lets_accepted_requests_finish(spawn, beside, is_gone):
+    pool = spawn(tasks=[LAB, {**LAB, "id": "other", "instances": 2}])
+    workers = pool.workers()
+    assert len(workers) == 3
+    slow = beside(pool.predict, "lab", {"order": ["sleep:1"]})
+    time.sleep(0.3)
+    pool.signal()
+    assert slow.result().json["result"]["echo"] == ["sleep:1"]
+    assert pool.wait(10) == 0
+    assert all(is_gone(pid) for pid in workers)
+    assert pool.complaints() == []
+
+
+def test_what_does_not_finish_within_the_drain_time_is_answered_all_the_same(spawn, beside, is_gone):
+    pool = spawn(tasks=[LAB], drain_s=0.3)
+    workers = pool.workers()
+    slow = beside(pool.predict, "lab", {"order": ["sleep:20"]})
+    time.sleep(0.3)
+    start = time.monotonic()
+    pool.signal()
+    assert pool.wait(10) == 0
+    assert time.monotonic() - start < 4
+    assert (slow.result().status, slow.result().error["code"]) == (503, 106)
+    assert all(is_gone(pid) for pid in workers)
+    assert pool.complaints() == []
+
+
+def test_a_second_signal_cuts_the_drain_short(spawn, beside, is_gone):
+    pool = spawn(tasks=[LAB], drain_s=30)
+    workers = pool.workers()
+    call = beside(pool.predict, "lab", {"order": ["sleep:20"]})
+    time.sleep(0.3)
+    pool.signal()
+    time.sleep(0.3)
+    pool.signal()
+    assert pool.wait(5) == 0
+    assert (call.result().status, call.result().error["code"]) == (503, 106)
+    assert all(is_gone(pid) for pid in workers)
+    assert pool.complaints() == []
+
+
+def test_no_worker_outlives_a_killed_server(spawn, beside, is_gone, waiting):
+    tasks = [SUM, LAB, {**SLOW, "load_s": 0}]
+    pool = spawn(tasks=tasks)
+    hangs = beside(pool.predict, "lab", {"order": ["sleep:60"]})
+    loads = beside(pool.load, {**SLOW, "id": "later", "load_s": 60})
+    waiting(lambda: len(pool.workers()) == 4)
+    time.sleep(0.5)
+    workers = pool.workers()
+    pool.process.kill()
+    pool.wait()
+    start = time.monotonic()
+    waiting(lambda: all(is_gone(pid) for pid in workers), 3)
+    assert time.monotonic() - start < 3
+    for call in (hangs, loads):
+        assert call.exception() is not None
+
+
+def test_what_clients_loaded_and_dropped_survives_a_kill(spawn, tmp_path):
+    keys = {"tasks": [SUM, {**SUM, "id": "unwanted"}], "state_dir": str(tmp_path / "state")}
+    pool = spawn(**keys)
+    assert pool.load({**LAB, "id": "mine"}).status == 200
+    assert pool.load({**LAB, "id": "brief"}).status == 200
+    assert pool.drop("brief").status == 200
+    assert pool.drop("unwanted").status == 200
+    pool.process.kill()
+    pool.wait()
+    again = spawn(**keys)
+    assert again.ids() == ["mine", "sum"]
+    assert again.predict("mine", {"order": ["a"]}).json["result"]["echo"] == ["a"]
+    assert again.load({**SUM, "id": "unwanted"}).status == 200
+    again.process.kill()
+    again.wait()
+    assert spawn(**keys).ids() == ["mine", "sum", "unwanted"]
