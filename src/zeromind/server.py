@@ -7,20 +7,25 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
+from zeromind import importing
 from zeromind.config.pool import PoolConfig
 from zeromind.console import pages
 from zeromind.engine import Engine
-from zeromind.errors import ConfigError
+from zeromind.errors import ConfigError, ZeroMindError
 from zeromind.http import app, listing
 
 
 class Server:
-    """One pool on one port. ``start`` listens at once, before any model is loaded."""
+    """One pool on one port, and on a second one for gRPC if its configuration names one.
+
+    ``start`` listens at once, before any model is loaded.
+    """
 
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
@@ -33,17 +38,17 @@ class Server:
             body_timeout=300,
         )
         self._sockets: list[socket.socket] = []
+        self._grpc: Any = None
         self._signals = 0
 
     def start(self) -> None:
         """Listen, and begin to load. Raises ConfigError if the address cannot be had."""
-        host, port = self.config.host, self.config.port
-        try:
-            self._sockets = tornado.netutil.bind_sockets(port, host, reuse_port=False)
-        except OSError as error:
-            raise ConfigError("port", f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --port") from None
-        except UnicodeError:
-            raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
+        config = self.config
+        if config.grpc_port:
+            self._grpc = _grpc_listener(self.engine)
+        self._sockets = _bind(config.host, config.port, "port")
+        if self._grpc is not None:
+            self._grpc.start(_bind(config.host, config.grpc_port, "grpc_port"))
         self._http.add_sockets(self._sockets)
         self.engine.start()
 
@@ -54,6 +59,12 @@ class Server:
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"http://{host}:{address[1]}"
 
+    @property
+    def grpc_address(self) -> str:
+        """Where it listens for gRPC; empty if it does not."""
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return f"{host}:{self.config.grpc_port}" if self.config.grpc_port else ""
+
     async def run(self) -> None:
         """Serve until a client, SIGTERM or SIGINT asks to stop, then drain; a second signal cuts that short, a third ends all."""
         with _signals(self._signalled):
@@ -63,8 +74,12 @@ class Server:
     async def close(self) -> None:
         """Accept no more connections, let accepted requests finish, end the workers."""
         self._http.stop()
+        if self._grpc is not None:
+            self._grpc.leave()
         await self.engine.close()
         await self._http.close_all_connections()
+        if self._grpc is not None:
+            await self._grpc.close()
 
     def _signalled(self) -> None:
         self._signals += 1
@@ -78,6 +93,27 @@ class Server:
 def _application(engine: Engine) -> tornado.web.Application:
     own = app.own_handlers(engine.config)
     return app.build(engine, pages.rules(listing.routes([*own, *app.BUILT_IN]), listing.faults()), own)
+
+
+def _bind(host: str, port: int, key: str) -> list[socket.socket]:
+    try:
+        return tornado.netutil.bind_sockets(port, host, reuse_port=False)
+    except OSError as error:
+        flag = key.replace("_", "-")
+        raise ConfigError(key, f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --{flag}") from None
+    except UnicodeError:
+        raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
+
+
+def _grpc_listener(engine: Engine) -> Any:
+    """The gRPC listener of an engine. Raises ConfigError if its packages are not installed."""
+    try:
+        importing.require("h2", "grpc", "gRPC")
+        from zeromind.grpc import listener, service
+
+        return listener.Listener(service.Service(engine), listener.limits_of(engine.config))
+    except ZeroMindError as error:
+        raise ConfigError("grpc_port", error.message) from None
 
 
 @contextlib.contextmanager

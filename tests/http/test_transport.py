@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import socket
@@ -365,17 +366,17 @@ def test_a_slow_client_that_keeps_its_rate_gets_its_answer(serve):
         def get(self):
             self.finish(b"x" * 20 * MIB)
 
-    served = serve(Application([("/", Download)]), HASTE)
+    served = serve(Application([("/", Download)]), dataclasses.replace(HASTE, write_s=1.0))
     with served.connect() as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
         client.send(b"GET /" + HOST + b"Connection: close\r\n\r\n")
         got, began = 0, time.monotonic()
         while part := client.sock.recv(512 * KIB):
             got += len(part)
-            if time.monotonic() - began < 2:
+            if time.monotonic() - began < 2.5:
                 time.sleep(0.05)
         assert got > 20 * MIB
-        assert time.monotonic() - began > 2 * HASTE.write_s
+        assert time.monotonic() - began > 2
 
 
 # limits

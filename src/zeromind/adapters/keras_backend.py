@@ -48,11 +48,12 @@ def keras_module(threads: int, device: str) -> Any:
     with silence():
         try:
             keras = importing.require("keras", "keras", "the keras adapter")
-        except ImportError as error:
+        except (ImportError, ValueError) as error:
+            backend = os.environ.get("KERAS_BACKEND")
             raise ZeroMindError(
                 ErrorKind.MISSING_PACKAGE,
-                f"Keras does not start on {os.environ.get('KERAS_BACKEND')!r}: {error}; install that package, or choose by KERAS_BACKEND",
-                error.name,
+                f"Keras does not start on {backend!r}: {error}; install what it needs, or choose one of {', '.join(_BACKENDS)} by KERAS_BACKEND",
+                backend,
             ) from error
         _bind(keras.config.backend(), threads)
     return keras
@@ -173,10 +174,11 @@ def _tensorflow(keras: Any, model: Any) -> Function:
 
     pack = _call(keras, model)
 
-    @tf.function(input_signature=[tf.TensorSpec(each.shape, each.dtype) for each in model.inputs])  # type: ignore[untyped-decorator]
-    def compiled(*arrays: Any) -> list[Any]:
-        outputs = keras.tree.flatten(pack(lambda packed: model(packed, training=False), *arrays))
-        return [tf.cast(each, tf.float32) if each.dtype == tf.bfloat16 else each for each in outputs]
+    def outputs(*arrays: Any) -> list[Any]:
+        made = keras.tree.flatten(pack(lambda packed: model(packed, training=False), *arrays))
+        return [tf.cast(each, tf.float32) if each.dtype == tf.bfloat16 else each for each in made]
+
+    compiled: Any = tf.function(outputs, input_signature=[tf.TensorSpec(each.shape, each.dtype) for each in model.inputs])
 
     def run(arrays: Sequence[Tensor]) -> list[Tensor]:
         return [each.numpy() for each in compiled(*(tf.constant(array) for array in arrays))]

@@ -89,4 +89,5 @@ async def _announce(server: Server) -> None:
     for name, error in failed.items():
         _console.print(f"[bold red]model {json.dumps(name)} is not served:[/] {error}", soft_wrap=True)
     served = ", ".join(server.engine.registry.ids()) or "no models yet"
-    _console.print(f"0Mind is ready: {server.url} ({served})  console {server.url}/console  docs {server.url}/docs", soft_wrap=True)
+    grpc = f"  grpc {server.grpc_address}" if server.grpc_address else ""
+    _console.print(f"0Mind is ready: {server.url} ({served})  console {server.url}/console  docs {server.url}/docs{grpc}", soft_wrap=True)

@@ -45,8 +45,10 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
 def _may_repeat(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
     """Whether a name may stand twice, of which the parser keeps the last without a word."""
     # '{' and '"name":value,' for each: what is left is white space, escapes in names, or a lost '"name":0,'.
-    spare = len(body) - 1 - sum(len(name) + 4 + len(raw) for name, raw in fields.items())
-    return spare >= 5 + min(map(len, fields), default=spare)
+    spare = len(body) - 1
+    for name, raw in fields.items():
+        spare -= len(name) + 4 + len(raw)
+    return spare >= 5 and spare >= 5 + min(map(len, fields), default=spare)
 
 
 def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:

@@ -80,6 +80,7 @@ POOL: tuple[Option, ...] = (
     Option("id", "int", 1, "Unique number of this pool: for balancing and addressing in a network of pools.", least=0),
     Option("host", "string", "127.0.0.1", "Address to listen on.", flag=True),
     Option("port", "int", 5885, "Port to listen on; 0 picks a free one.", flag=True, least=0, most=65535),
+    Option("grpc_port", "int", 0, "Port for gRPC, on the same address; 0 = none.", flag=True, least=0, most=65535),
     Option("tasks", "tasks", [], "Models to serve from the start."),
     Option("model_types", "strings", [], "Model types that may be loaded; empty = all."),
     Option("debug", "bool", False, "Tell clients more about unknown errors, and log more.", flag=True),

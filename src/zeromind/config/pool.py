@@ -24,6 +24,7 @@ class PoolConfig:
     id: int
     host: str
     port: int
+    grpc_port: int
     tasks: tuple[Mapping[str, Any], ...]
     model_types: tuple[str, ...]
     debug: bool

@@ -9,8 +9,6 @@ from typing import Any, Protocol, cast
 from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
-from zeromind.http.parser import Request
-
 _JOINED = 65_536  # a body of more bytes is not copied behind its head
 
 
@@ -89,11 +87,11 @@ class Exchange(httputil.HTTPConnection):
     _remaining: int | None = None  # body bytes until Content-Length; None without one
     _upgrade = b""
 
-    def __init__(self, wire: Wire, request: Request, max_body_bytes: int) -> None:
+    def __init__(self, wire: Wire, start_line: httputil.RequestStartLine, keep_alive: bool, max_body_bytes: int) -> None:
         self.context = wire.context
-        self.request = request
+        self.start_line = start_line
         self.max_body_bytes = max_body_bytes
-        self.keep_alive = request.keep_alive
+        self.keep_alive = keep_alive
         self.read_finished = False
         self._wire: Wire | None = wire
 
@@ -210,7 +208,7 @@ class Exchange(httputil.HTTPConnection):
     def _framed(self, code: int, fields: dict[str, str]) -> bool:
         """Whether the fields need no addition, as those of nearly every answer."""
         length = fields.get("Content-Length", "")
-        method, _, version = self.request.start_line
+        method, _, version = self.start_line
         if (length.isascii() and length.isdigit() and self.keep_alive and self.read_finished and version == "HTTP/1.1") and (
             method != "HEAD" and code not in (204, 304) and "Connection" not in fields
         ):
@@ -220,7 +218,7 @@ class Exchange(httputil.HTTPConnection):
 
     def _frame(self, code: int, headers: httputil.HTTPHeaders) -> None:
         """How the body ends, and whether the connection lives on (RFC 9112 sections 6.3 and 9.3)."""
-        method, _, version = self.request.start_line
+        method, _, version = self.start_line
         bodiless = method == "HEAD" or code in (204, 304)
         modern = version == "HTTP/1.1"
         if "Content-Length" in headers:

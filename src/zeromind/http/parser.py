@@ -6,7 +6,6 @@ body of known length after that many bytes, and a chunked body is fed chunk by c
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 
@@ -35,27 +34,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
         self.message = message
 
 
-@dataclasses.dataclass(slots=True)
-class Request:
-    """The head of one request."""
-
-    start_line: RequestStartLine
-    headers: HTTPHeaders
-    keep_alive: bool
-    length: int | None
-    """Body bytes that the head announces; None when the body is chunked."""
-    expects_continue: bool
-
-
 class Parser:
     """One connection's parser; ``head`` and ``body`` raise Refused, after which it is spent."""
 
     __slots__ = (
         "_chunks",
         "_in_body",
-        "_keep_alive",
         "_last",
-        "_length",
         "_limits",
         "_line",
         "_llhttp",
@@ -65,6 +50,9 @@ class Parser:
         "_small",
         "_trailers",
         "complete",
+        "expects_continue",
+        "keep_alive",
+        "length",
         "parts",
         "received",
     )
@@ -73,12 +61,16 @@ class Parser:
         self._limits = limits
         self._small = min(_COPIED, limits.piece_bytes)
         self._pairs: list[tuple[str, str]] = []
-        self._keep_alive = False
         self._in_body = False
-        self._length: int | None = 0
         self._line = b""
         self._last = False
         self._raw = self._rest = self._chunks = self._trailers = 0
+        self.keep_alive = False
+        """Whether the client wants the connection to live on."""
+        self.length: int | None = 0
+        """Body bytes that the head announces; None when the body is chunked."""
+        self.expects_continue = False
+        """Whether the client waits for 100 Continue."""
         self.complete = False
         """Whether the request has been read to its end."""
         self.received = 0
@@ -91,8 +83,8 @@ class Parser:
         """Let go of llhttp, which holds this object's methods."""
         del self._llhttp
 
-    def head(self, data: bytes) -> Request:
-        """The request whose head is ``data``, to its empty line; ``complete`` then tells whether it has a body."""
+    def head(self, data: bytes) -> tuple[RequestStartLine, HTTPHeaders]:
+        """The request whose head is ``data``, to its empty line; the attributes then tell the rest."""
         if data[:1] == b"\r":  # RFC 9112 section 2.2: one empty line before a request is forgiven
             data = data[2:]
         if len(data) > self._limits.head_bytes:
@@ -105,30 +97,34 @@ class Parser:
         start_line = _start_line(data[: data.find(b"\r\n") + 2])
         if start_line is None:
             raise Refused(400, "the request line is not METHOD TARGET HTTP/1.1")
-        self.complete = self._in_body = False
-        self._pairs.clear()
+        self.complete = self._in_body = self.expects_continue = False
+        pairs = self._pairs
         upgrade = self._feed(data)
-        fields = dict(self._pairs)
-        headers = header_fields(fields, self._pairs)
-        if len(fields) != len(self._pairs):
+        fields = dict(pairs)
+        headers = header_fields(fields, pairs)
+        if len(fields) != len(pairs):
             _check_once(headers)
+        pairs.clear()
         if "Host" not in fields and start_line.version == "HTTP/1.1":
             raise Refused(400, "the Host header field is missing")
         if start_line.path[0] != "/":
             start_line = _origin_form(start_line, headers)
-        length: int | None = 0
-        expects_continue = False
-        if not self.complete or upgrade:
-            length = _length(start_line.version, fields)
-            if upgrade:  # whether the protocol changes is the application's affair: the body is read in any case
-                self._restart(length)
-            expects_continue = "Expect" in fields and fields["Expect"].lower() == "100-continue" and start_line.version == "HTTP/1.1"
-            self.received = 0
-            if length is None:
-                self._line, self._last = b"", False
-                self._raw = self._rest = self._chunks = self._trailers = 0
-        self._in_body, self._length = True, length
-        return Request(start_line, headers, self._keep_alive, length, expects_continue)
+        if self.complete and not upgrade:
+            self.length = 0
+        else:
+            self._begin_body(start_line.version, fields, upgrade)
+        self._in_body = True
+        return start_line, headers
+
+    def _begin_body(self, version: str, fields: dict[str, str], upgrade: bool) -> None:
+        self.length = _length(version, fields)
+        if upgrade:  # whether the protocol changes is the application's affair: the body is read in any case
+            self._restart(self.length)
+        self.expects_continue = "Expect" in fields and fields["Expect"].lower() == "100-continue" and version == "HTTP/1.1"
+        self.received = 0
+        if self.length is None:
+            self._line, self._last = b"", False
+            self._raw = self._rest = self._chunks = self._trailers = 0
 
     def early(self, data: bytes, searched: int) -> None:
         """Refuse the beginning of a head, of which ``searched`` bytes were looked at before, if no continuation can save it."""
@@ -148,8 +144,8 @@ class Parser:
 
     def body(self, data: bytes, start: int, limit: int) -> int:
         """Decode body from ``data[start:]`` into ``parts``: the position after it. At most ``limit`` body bytes are accepted."""
-        if self._length is not None:
-            size = self._length - self.received
+        if self.length is not None:
+            size = self.length - self.received
             if size <= self._small:
                 end = start + size
                 self._feed(data[start:end])
@@ -238,7 +234,7 @@ class Parser:
     def on_headers_complete(self) -> None:
         """The head is complete; only now does llhttp know whether the connection lives on."""
         if not self._in_body:
-            self._keep_alive = self._llhttp.should_keep_alive()
+            self.keep_alive = self._llhttp.should_keep_alive()
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""

@@ -274,16 +274,17 @@ class HTTPProtocol(asyncio.Protocol):
                 self.deadline = self._site.loop.time() + self._limits.header_s
             return False
         self._searched = 0
-        request = self._parser.head(data if not start and end == len(data) else data[start:end])
+        parser = self._parser
+        start_line, headers = parser.head(data if not start and end == len(data) else data[start:end])
         self._offset = end
-        exchange = self._exchange = Exchange(self, request, self._limits.body_bytes)
-        exchange.read_finished = self._parser.complete
+        exchange = self._exchange = Exchange(self, start_line, parser.keep_alive, self._limits.body_bytes)
+        exchange.read_finished = parser.complete
         if self._site.draining:
             exchange.keep_alive = False
         self.deadline = math.inf
         try:
             self._delegate = self._site.application.start_request(self, exchange)
-            result = self._delegate.headers_received(request.start_line, request.headers)
+            result = self._delegate.headers_received(start_line, headers)
         except Exception as error:
             raise self._fault(error) from None
         if result is None:
@@ -299,13 +300,13 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange.read_finished:
             self._request_delivered(exchange)
             return
-        length = exchange.request.length
+        length = self._parser.length
         if length is not None and length > exchange.max_body_bytes:
             raise Refused(413, f"the request body has more than {exchange.max_body_bytes} bytes")
         if length is None or self._offset + length > len(self._unread):
             self._body_began = self._site.loop.time()
             self._set_deadline()
-            if exchange.request.expects_continue and not exchange.started and self._offset >= len(self._unread):
+            if self._parser.expects_continue and not exchange.started and self._offset >= len(self._unread):
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self, exchange: Exchange) -> None:
@@ -425,7 +426,7 @@ class HTTPProtocol(asyncio.Protocol):
             f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n{server}{retry}"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        bodiless = self._unread.startswith(b"HEAD ", self._offset) if exchange is None else exchange.request.start_line.method == "HEAD"
+        bodiless = self._unread.startswith(b"HEAD ", self._offset) if exchange is None else exchange.start_line.method == "HEAD"
         self.transport.write(head.encode() + (b"" if bodiless else body))
         self._end(linger=True)
 
