@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test lint format clean
+.PHONY: help setup serve test lint format proto clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -41,6 +41,9 @@ lint: $(VENV)/.test ## check the style, the format and the types
 format: $(VENV)/.test ## rewrite the code in the house's format, mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
+
+proto: $(VENV)/.test ## compile the gRPC messages anew
+	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto health.proto
 
 clean: ## remove the environment and whatever was built or cached; logs and state stay
 	@rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

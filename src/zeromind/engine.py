@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.repository.journal import Journal
+from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.scheduler.dispatcher import Answer, Entry
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
+
+_DRAIN_TICK_S = 0.01
 
 
 class Engine:
@@ -29,7 +34,7 @@ class Engine:
         self._stopping = False
         self._starting: asyncio.Task[None] | None = None
         self._active = 0
-        self._drained = asyncio.Event()
+        self._hurried = False
         self.stopped = asyncio.Event()
         """Set when somebody asked the pool to stop."""
 
@@ -52,20 +57,62 @@ class Engine:
         model = self.registry.get(model_id)
         return await model.ready(time.monotonic() + model.task.timeout_s)
 
-    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> tuple[Interface, InferResponse]:
-        """Decode a request against the model's interface and answer it within the model's time-out.
+    def submit(self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None]) -> Submitted:
+        """Decode a request against the model's interface and have it answered within the model's time-out.
 
-        Raises SHUTTING_DOWN, MODEL_NOT_FOUND, BUSY, DEADLINE, WORKER_CRASHED, what ``decode`` raises, or the request's own fault.
+        ``reply`` is called exactly once, unless the request is withdrawn; the arrays of an answer are its to read until it returns.
+        Raises SHUTTING_DOWN, MODEL_NOT_FOUND, BUSY, or what ``decode`` raises.
         """
-        async with self._accepted():
-            model = self.registry.get(model_id)
-            deadline = time.monotonic() + model.task.timeout_s
-            interface = await model.ready(deadline)
-            return interface, await model.infer(decode(interface), deadline)
+        if self._stopping:
+            raise _stopping()
+        model = self.registry.get(model_id)
+        deadline = time.monotonic() + model.task.timeout_s
+        if model.life.state is not State.READY:
+            return Submitted(model, None, asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
+        return Submitted(model, self._submit(model, decode, deadline, reply))
+
+    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> tuple[Interface, InferResponse]:
+        """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
+        future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer) -> None:
+            if isinstance(answer, ZeroMindError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer.copy())
+
+        submitted = self.submit(model_id, decode, reply)
+        try:
+            response = await future
+        except asyncio.CancelledError:
+            submitted.withdraw()
+            raise
+        assert submitted.model.interface is not None, "it has answered"  # noqa: S101 - a fault of ours
+        return submitted.model.interface, response
+
+    def _submit(self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
+        assert model.interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
+        request = decode(model.interface)
+        if len(request.inputs) > 1 and model.interface.spec.batches:
+            check_rows(request)
+        return model.submit(request, deadline, reply)
+
+    async def _submit_late(
+        self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]
+    ) -> None:
+        """Submit once the model has loaded."""
+        self._active += 1
+        try:
+            await model.ready(deadline)
+            self._submit(model, decode, deadline, reply)
+        except ZeroMindError as error:
+            reply(error)
+        finally:
+            self._active -= 1
 
     async def load(self, source: Mapping[str, Any]) -> Model:
         """Load a task that a client sent. Raises ALREADY_LOADED, or what is wrong with the task or its model."""
-        async with self._accepted():
+        with self._accepted():
             if "allow_code" in source:
                 raise ZeroMindError(
                     ErrorKind.TASK_ATTRIBUTE,
@@ -77,7 +124,7 @@ class Engine:
 
     async def drop(self, model_id: str) -> tuple[float, int]:
         """Drop a model: the seconds that it took and the bytes that its workers held. Raises MODEL_NOT_FOUND."""
-        async with self._accepted():
+        with self._accepted():
             return await asyncio.shield(self.registry.drop(model_id, forget=True))
 
     def stop(self) -> None:
@@ -87,20 +134,24 @@ class Engine:
 
     def hurry(self) -> None:
         """Wait no longer for accepted requests: they are answered SHUTTING_DOWN."""
-        self._drained.set()
+        self._hurried = True
 
     async def close(self) -> None:
         """Let accepted requests finish within ``drain_s``, then end every worker."""
         self.stop()
-        if self._active:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), self.config.drain_s)
+        end = time.monotonic() + self.config.drain_s
+        while self._busy and not self._hurried and time.monotonic() < end:  # noqa: ASYNC110 - it has many owners, and happens once
+            await asyncio.sleep(_DRAIN_TICK_S)
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self.registry.close()
         if self._journal is not None:
             self._journal.close()
+
+    @property
+    def _busy(self) -> bool:
+        return self._active > 0 or any(model.pending for model in self.registry.models())
 
     async def _load_configured(self) -> None:
         tasks = self._journal.restore(self.config.tasks) if self._journal else [(task, True) for task in self.config.tasks]
@@ -113,18 +164,48 @@ class Engine:
         except ZeroMindError as error:
             self.registry.failed[str(name)] = error
             _log.error("model %r is not served: %s", name, error)
+        except Exception:
+            unknown = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "it failed to load for an unknown reason; see the server's log")
+            self.registry.failed[str(name)] = unknown
+            _log.exception("model %r is not served", name)
         else:
             _log.info("model %r is ready: loaded in %.1f s, %.0f MB", name, model.load_time, model.memory_consumed / 1e6)
 
-    @contextlib.asynccontextmanager
-    async def _accepted(self) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def _accepted(self) -> Iterator[None]:
         if self._stopping:
-            raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
+            raise _stopping()
         self._active += 1
-        self._drained.clear()
         try:
             yield
         finally:
             self._active -= 1
-            if not self._active:
-                self._drained.set()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Submitted:
+    """A request that is under way."""
+
+    model: Model
+    _entry: Entry | None
+    _late: asyncio.Task[None] | None = None
+
+    def withdraw(self) -> None:
+        """Forget it: its client has left, and no answer is wanted."""
+        if self._entry is not None:
+            self.model.withdraw(self._entry)
+        if self._late is not None:
+            self._late.cancel()
+
+
+def check_rows(request: InferRequest) -> None:
+    """Refuse a request whose own inputs disagree in rows, before it is joined with one that disagrees the other way round."""
+    rows = {len(value) for value in request.inputs.values() if not isinstance(value, Encoded)}
+    if len(rows) > 1:
+        raise ZeroMindError(
+            ErrorKind.INVALID_INPUT, f"the inputs have different numbers of rows: {sorted(rows)}; give each the same first dimension"
+        )
+
+
+def _stopping() -> ZeroMindError:
+    return ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")

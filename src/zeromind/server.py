@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
@@ -18,7 +17,13 @@ from zeromind.config.pool import PoolConfig
 from zeromind.console import pages
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError, ZeroMindError
-from zeromind.http import app, listing
+from zeromind.http import app, envelope, listing
+from zeromind.http.front import Front
+from zeromind.http.limits import Limits
+from zeromind.http.listener import Listener
+
+_LAST_WORDS_S = 1.0
+"""How long answers that are written may take to reach their clients when the pool stops."""
 
 
 class Server:
@@ -30,13 +35,9 @@ class Server:
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
         self.engine = Engine(config)
-        self._http = tornado.httpserver.HTTPServer(
-            _application(self.engine),
-            max_buffer_size=1 << 30,
-            max_body_size=1 << 62,  # the handlers bound bodies themselves, so that the client gets the envelope
-            idle_connection_timeout=75,
-            body_timeout=300,
-        )
+        limits = Limits(body_bytes=config.max_body_bytes)
+        self._http = Listener(Front(self.engine, _application(self.engine)), limits, self._refusal, "0Mind")
+        self._listening: list[asyncio.Task[int]] = []
         self._sockets: list[socket.socket] = []
         self._grpc: Any = None
         self._signals = 0
@@ -49,7 +50,7 @@ class Server:
         self._sockets = _bind(config.host, config.port, "port")
         if self._grpc is not None:
             self._grpc.start(_bind(config.host, config.grpc_port, "grpc_port"))
-        self._http.add_sockets(self._sockets)
+        self._listening = [asyncio.create_task(self._http.listen(sock=sock)) for sock in self._sockets]
         self.engine.start()
 
     @property
@@ -73,13 +74,18 @@ class Server:
 
     async def close(self) -> None:
         """Accept no more connections, let accepted requests finish, end the workers."""
-        self._http.stop()
+        draining = asyncio.create_task(self._http.drain(self.config.drain_s + _LAST_WORDS_S))
         if self._grpc is not None:
             self._grpc.leave()
         await self.engine.close()
-        await self._http.close_all_connections()
+        await asyncio.wait([draining], timeout=_LAST_WORDS_S)
+        await self._http.close()
+        await draining
         if self._grpc is not None:
             await self._grpc.close()
+
+    def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
+        return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
 
     def _signalled(self) -> None:
         self._signals += 1
@@ -108,7 +114,7 @@ def _bind(host: str, port: int, key: str) -> list[socket.socket]:
 def _grpc_listener(engine: Engine) -> Any:
     """The gRPC listener of an engine. Raises ConfigError if its packages are not installed."""
     try:
-        importing.require("h2", "grpc", "gRPC")
+        importing.require("hpack", "grpc", "gRPC")
         from zeromind.grpc import listener, service
 
         return listener.Listener(service.Service(engine), listener.limits_of(engine.config))

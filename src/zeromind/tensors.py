@@ -192,3 +192,8 @@ class InferResponse:
 
     outputs: dict[str, Value]
     model_time: float
+
+    def copy(self) -> InferResponse:
+        """The same with arrays of its own, for whoever keeps them."""
+        outputs = {name: value if isinstance(value, Encoded) else value.copy() for name, value in self.outputs.items()}
+        return InferResponse(outputs, self.model_time)

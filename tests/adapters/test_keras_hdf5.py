@@ -143,6 +143,26 @@ def test_the_object_form_of_a_sequential_is_the_same_model(tmp_path):
     np.testing.assert_array_equal(*(next(iter(each.predict({"dense_2_input:0": ROWS}).values())) for each in (bare, full)))
 
 
+def test_layers_that_call_each_other_again_and_again_are_followed(tmp_path):
+    there, back = RANDOM.normal(size=(3, 2)).astype(np.float32), RANDOM.normal(size=(2, 3)).astype(np.float32)
+    calls = {"a": [[["b", call, 0, {}]] for call in range(3)], "b": [[["x", 0, 0, {}]], [["a", 0, 0, {}]], [["a", 1, 0, {}]]]}
+    layers = [{**dense(name, units, use_bias=False), "name": name, "inbound_nodes": calls[name]} for name, units in (("a", 3), ("b", 2))]
+    settings = {"batch_input_shape": [None, 3], "dtype": "float32", "name": "x"}
+    layers.append({"class_name": "InputLayer", "config": settings, "name": "x", "inbound_nodes": []})
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["a", 2, 0]]}
+    adapter = load(write(tmp_path / "m", config, {"a": {"kernel": back}, "b": {"kernel": there}}, class_name="Model"))
+    assert [spec.name for spec in adapter.spec.outputs] == ["a_2/MatMul:0"]
+    answer = adapter.predict({"x:0": ROWS})["a_2/MatMul:0"]
+    np.testing.assert_allclose(answer, ROWS @ np.linalg.matrix_power(there @ back, 3), rtol=1e-4)
+
+
+def test_a_graph_that_leads_nowhere_is_a_sentence(tmp_path):
+    layers = [{**dense("a", 2), "name": "a", "inbound_nodes": [[["a", 0, 0, {}]]]}]
+    config = {"name": "m", "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": [["a", 0, 0]]}
+    error = refusal(write(tmp_path / "m", config, {}, class_name="Model"))
+    assert (error.kind, "'a'" in error.message) == (ErrorKind.LOAD_FAILED, True)
+
+
 def test_a_list_of_layers_beyond_an_attribute_is_read_from_its_parts(small):
     with h5py.File(small, "r+") as file:
         group = file["model_weights"]

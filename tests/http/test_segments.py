@@ -12,7 +12,8 @@ from tornado.web import Application, RequestHandler
 
 from zeromind.http import fields
 from zeromind.http.limits import Limits
-from zeromind.http.transport import HTTPProtocol, Site
+from zeromind.http.site import Site
+from zeromind.http.transport import HTTPProtocol
 
 
 class Memory(asyncio.Transport):

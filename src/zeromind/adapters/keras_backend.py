@@ -52,7 +52,7 @@ def keras_module(threads: int, device: str) -> Any:
             backend = os.environ.get("KERAS_BACKEND")
             raise ZeroMindError(
                 ErrorKind.MISSING_PACKAGE,
-                f"Keras does not start on {backend!r}: {error}; install what it needs, or choose one of {', '.join(_BACKENDS)} by KERAS_BACKEND",
+                f"Keras does not start on {backend!r}: {error}; install what it needs, or set KERAS_BACKEND to {', '.join(_BACKENDS)}",
                 backend,
             ) from error
         _bind(keras.config.backend(), threads)

@@ -82,8 +82,9 @@ class _Graph:
         """The model; LOAD_FAILED where the calls do not lead from its inputs to its outputs."""
         waiting = [self._calls(entry) for entry in self._config["layers"]]
         while waiting:
+            before = sum(map(len, waiting))
             left = [calls for calls in waiting if not self._make(calls)]
-            if sum(map(len, left)) == sum(map(len, waiting)) and len(left) == len(waiting):
+            if left and sum(map(len, left)) == before:
                 names = ", ".join(repr(calls.entry["name"]) for calls in left)
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the graph does not reach the layers {names}")
             waiting = left

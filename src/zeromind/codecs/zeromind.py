@@ -16,6 +16,18 @@ from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Te
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+def decode(body: bytes, media: str, interface: Interface) -> InferRequest:
+    """The request in a body of that content type: JSON, or a file for the input that takes such files.
+
+    Raises CONTENT_TYPE, or what ``decode_predict`` or ``decode_file`` raises.
+    """
+    if media == "application/json":
+        return decode_predict(body, interface)
+    if not media:
+        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
+    return decode_file(body, media, interface)
+
+
 def decode_predict(body: bytes, interface: Interface) -> InferRequest:
     """The request in ``{input name: data}``; a filtered input's JSON is left for its filters.
 

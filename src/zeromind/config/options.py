@@ -109,12 +109,23 @@ TASK: tuple[Option, ...] = (
     Option("outputs", "tensors", [], "The model's outputs, likewise."),
     Option("instances", "int", 1, "How many workers hold the model.", least=1, most=64),
     Option(
+        "threads",
+        "int",
+        0,
+        "How many threads each worker's framework may use; 0 = the cores, shared among the instances.",
+        least=0,
+        most=1024,
+    ),
+    Option(
         "isolation", "string", "process", "Run in a worker process of its own, or in a thread of the server.", choices=("process", "thread")
     ),
     Option("timeout_s", "number", 30, "How long a request may take, waiting included, in seconds.", least=0.001, most=86400),
     Option("device", "string", "auto", "Where the framework computes: auto, cpu, or cuda:N."),
     Option("allow_code", "bool", False, "The operator's word that this file may run code. Clients cannot say it."),
     Option("max_batch_size", "int", 32, "Most rows of waiting requests that are joined into one call of the model.", least=1, most=65536),
+    Option(
+        "max_queue_delay_us", "number", 0, "How long an idle worker waits for a batch to fill, in microseconds.", least=0, most=60_000_000
+    ),
 )
 
 

@@ -38,11 +38,13 @@ class Task:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     instances: int
+    threads: int
     isolation: str
     timeout_s: float
     device: str
     allow_code: bool
     max_batch_size: int
+    max_queue_delay_us: float
     options: Mapping[str, Any]
     source: Mapping[str, Any]
 

@@ -24,6 +24,7 @@ class Order:
     adapter_folders: tuple[str, ...] = ()
     filter_folders: tuple[str, ...] = ()
     threads: int = 1
+    debug: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a frame; ``from_json`` is its inverse."""

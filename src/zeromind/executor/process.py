@@ -9,127 +9,123 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames
+from zeromind.executor.arena import SLOTS, Arena
+from zeromind.executor.group import Answer, grouped
 from zeromind.executor.order import Order
+from zeromind.executor.wire import NoRoomError, Wire
 from zeromind.tensors import InferRequest, Interface
 
 _log = logging.getLogger(__name__)
 
-KILL_GRACE_S = 2.0
-"""How long past its deadline a batch may run before its worker is ended."""
+Answered: TypeAlias = "Callable[[Sequence[Answer] | ZeroMindError], None]"
+
+_STOP_GRACE_S = 2.0
+_READ_BYTES = 1 << 16
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ProcessExecutor:
-    """One worker process. ``start`` and ``run`` must not overlap; ``on_death`` is called once if the process ends unasked."""
+    """One worker process. ``on_room`` is called when it can take another batch, ``on_death`` once if it ends unasked."""
 
-    def __init__(self, order: Order, on_death: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None]) -> None:
         self._order = order
+        self._on_room = on_room
         self._on_death = on_death
         self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
+        self._link: socket.socket | None = None
+        self._arena: Arena | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
+        self._free = list(range(SLOTS))
+        self._running: dict[int, tuple[int, Answered]] = {}
+        self._received = bytearray()
+        self._unsent = bytearray()
         self.alive = False
 
     async def start(self, timeout_s: float) -> Interface:
         """Start the process and load the model. Raises what loading raised, LOAD_FAILED if the process died or took too long."""
         try:
-            await self._spawn()
-            load = frames.pack({"op": "load", "order": self._order.to_json()})
-            header, _ = await asyncio.wait_for(self._call(load), timeout_s)
+            link = await self._spawn()
+            message = frames.unpack(await asyncio.wait_for(self._order_load(link), timeout_s))
         except BaseException as error:
             await self.stop()
             code = self._process.returncode if self._process else None
             if isinstance(error, asyncio.TimeoutError):
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the model did not load within {timeout_s:g} s ('load_timeout_s')") from None
-            if isinstance(error, (EOFError, OSError)):
+            if isinstance(error, (EOFError, OSError, frames.FrameError)):
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the worker {_ending(code)} while it loaded the model") from None
             raise
-        if header["op"] != "ready":
+        if "fault" in message:
             await self.stop()
-            raise frames.error_from_json(header)
+            raise frames.fault_from_json(message["fault"])
+        self._interface = Interface.from_json(message["interface"])
+        self._batches = Wire(self._interface, inputs=True)
+        self._answers = Wire(self._interface, inputs=False)
         self.alive = True
+        asyncio.get_running_loop().add_reader(link, self._readable)
         self._watch = asyncio.create_task(self._watch_process())
-        return Interface.from_json(header["interface"])
+        return self._interface
 
-    async def _spawn(self) -> None:
-        mine, theirs = socket.socketpair()
-        try:
-            with theirs:
-                mine.setblocking(False)
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "zeromind.executor.worker",
-                    str(theirs.fileno()),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    env=_environment(self._order.threads),
-                    start_new_session=True,
-                )
-            self._reader, self._writer = await asyncio.open_connection(sock=mine)
-        except BaseException as error:
-            mine.close()
-            if isinstance(error, OSError):
-                raise ZeroMindError(ErrorKind.LOAD_FAILED, f"a worker process cannot be started: {error.strerror}") from error
-            raise
+    @property
+    def under_way(self) -> int:
+        """How many batches it has."""
+        return len(self._running)
 
-    async def run(self, batch: Sequence[InferRequest], timeout_s: float) -> list[frames.Answer]:
-        """One answer per request. Raises WORKER_CRASHED if the process dies; past ``timeout_s`` + grace it is killed."""
+    @property
+    def room(self) -> bool:
+        """Whether it lives and takes one more batch."""
+        return self.alive and bool(self._free)
+
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
+        """Hand over a batch of requests that agree; ``answered`` is called once, later, its arrays valid until it returns."""
+        slot = self._free.pop()
         try:
-            header, buffers = await asyncio.wait_for(self._call(frames.pack_requests(batch)), timeout_s + KILL_GRACE_S)
-            return frames.unpack_answers(header, buffers, len(batch))
-        except asyncio.TimeoutError:
-            self._kill()
-            raise ZeroMindError(ErrorKind.WORKER_CRASHED, "the model hung and its worker was ended; it is being restarted") from None
-        except (EOFError, OSError):
-            self.alive = False
-            raise ZeroMindError(ErrorKind.WORKER_CRASHED, "the model's worker died during this request; it is being restarted") from None
-        except asyncio.CancelledError:
-            self._kill()  # an answer that nobody will read must not be taken for the next batch's
-            raise
-        except frames.FrameError as error:
-            self._kill()
-            raise ZeroMindError(
-                ErrorKind.WORKER_CRASHED, "the model's worker gave no readable answer and was ended; it is being restarted"
-            ) from error
+            assert self._arena is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
+            frame, end = self._batches.write(slot, self._arena.slots[slot], grouped(batch, rows, self._interface))
+        except NoRoomError as error:
+            self._free.append(slot)
+            fault = ZeroMindError(ErrorKind.BODY_TOO_LARGE, f"the request's tensors are too large to be handed over: {error}")
+            asyncio.get_running_loop().call_soon(answered, fault)
+            return
+        self._running[slot] = (end, answered)
+        self._write(frame)
+
+    def kill(self) -> None:
+        """End the process at once; its batches are answered with WORKER_CRASHED."""
+        self.alive = False
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; its memory is free then."""
         self._stopping = True
         if not self.alive:
-            self._kill()  # what has not loaded, or has hung, has nothing to close
+            self.kill()  # what has not loaded, or has hung, has nothing to close
         self.alive = False
-        process = self._process
-        if process is None:
-            return
-        if self._writer is not None:
-            self._writer.close()
-        try:
-            await asyncio.wait_for(process.wait(), KILL_GRACE_S)
-        except asyncio.TimeoutError:
-            self._kill()
-            await process.wait()
-        if self._writer is not None:
-            with contextlib.suppress(OSError):
-                await self._writer.wait_closed()
+        self._disconnect()
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), _STOP_GRACE_S)
+            except asyncio.TimeoutError:
+                self.kill()
+                await self._process.wait()
         if self._watch is not None:
             self._watch.cancel()
+        self._fail("the model's worker was ended before it answered")
 
     def memory(self) -> int:
         """The worker's memory in bytes: its proportional set size where the system tells it, else its resident set size."""
         if self._process is None or self._process.returncode is not None:
             return 0
         try:
-            process = psutil.Process(self._process.pid)
-            full = process.memory_full_info()
+            full = psutil.Process(self._process.pid).memory_full_info()
         except psutil.Error:
             return 0
         return int(getattr(full, "pss", 0) or full.rss)
@@ -139,31 +135,144 @@ class ProcessExecutor:
         """The process's id, None before the start."""
         return self._process.pid if self._process else None
 
-    async def _call(self, parts: list[frames.Buffer]) -> tuple[dict[str, Any], list[bytes]]:
-        assert self._writer is not None, "start comes first"  # noqa: S101 - a fault of the caller
-        for part in parts:
-            self._writer.write(part)
-        await self._writer.drain()
-        header_bytes, count = frames.unpack_prefix(await self._reader.readexactly(frames.PREFIX.size))
-        lengths = frames.unpack_lengths(await self._reader.readexactly(8 * count))
-        header = frames.unpack_header(await self._reader.readexactly(header_bytes))
-        return header, [await self._reader.readexactly(length) for length in lengths]
+    async def _spawn(self) -> socket.socket:
+        mine, theirs = socket.socketpair()
+        try:
+            with theirs:
+                mine.setblocking(False)
+                self._arena = Arena.create()
+                descriptors = theirs.fileno(), self._arena.descriptor
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "zeromind.executor.worker",
+                    *map(str, descriptors),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=descriptors,
+                    env=_environment(self._order.threads),
+                    start_new_session=True,
+                )
+        except BaseException as error:
+            mine.close()
+            if isinstance(error, OSError):
+                raise ZeroMindError(ErrorKind.LOAD_FAILED, f"a worker process cannot be started: {error.strerror}") from error
+            raise
+        self._link = mine
+        return mine
+
+    async def _order_load(self, link: socket.socket) -> bytes:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(link, frames.pack(self._order.to_json()))
+        return await _read(link, frames.unpack_prefix(await _read(link, frames.PREFIX.size)))
+
+    def _write(self, frame: bytes) -> None:
+        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
+        if self._unsent:
+            self._unsent += frame
+            return
+        try:
+            sent = self._link.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # it has died: the reader notices
+        if sent < len(frame):
+            self._unsent += frame[sent:]
+            asyncio.get_running_loop().add_writer(self._link, self._writable)
+
+    def _writable(self) -> None:
+        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
+        with contextlib.suppress(OSError):
+            del self._unsent[: self._link.send(self._unsent)]
+        if not self._unsent:
+            asyncio.get_running_loop().remove_writer(self._link)
+
+    def _readable(self) -> bool:
+        """Deliver what has come; whether more may come."""
+        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
+        try:
+            data = self._link.recv(_READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._disconnect()
+            return False
+        self._received += data
+        try:
+            self._take_frames()
+        except frames.FrameError:
+            _log.exception("the worker of model %r gave no readable answer and is ended", self._order.task["id"])
+            self._disconnect()
+            self.kill()
+        return self._link is not None
+
+    def _take_frames(self) -> None:
+        prefix = frames.PREFIX.size
+        while len(self._received) >= prefix:
+            end = prefix + frames.unpack_prefix(self._received[:prefix])
+            if len(self._received) < end:
+                return
+            frame = bytes(self._received[prefix:end])
+            del self._received[:end]
+            self._deliver(frame)
+
+    def _deliver(self, frame: bytes) -> None:
+        arena = self._arena
+        assert arena is not None, "it has started"  # noqa: S101 - a fault of ours
+        slot, groups, end = self._answers.read(frame, arena.slots)
+        if slot not in self._running:
+            raise frames.FrameError(f"an answer for slot {slot}, in which nothing runs")
+        sent, answered = self._running.pop(slot)
+        answered([answer for group in groups for answer in group.answers()])
+        del groups
+        arena.give_back(slot, max(sent, end))
+        self._free.append(slot)
+        if self.alive:
+            self._on_room()
 
     async def _watch_process(self) -> None:
         process = self._process
-        assert process is not None, "it has been started"  # noqa: S101 - a fault of ours
+        assert process is not None, "it has started"  # noqa: S101 - a fault of ours
         code = await process.wait()
         if self._stopping:
             return
-        self.alive = False
+        while self._link is not None and self._readable():  # what it answered before it died
+            pass
+        self._disconnect()
         _log.error("the worker of model %r (process %d) %s", self._order.task["id"], process.pid, _ending(code))
+        self._fail("the model's worker died during this request; it is being restarted")
         self._on_death()
 
-    def _kill(self) -> None:
+    def _fail(self, sentence: str) -> None:
+        for _, answered in list(self._running.values()):
+            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
+        self._running.clear()
+
+    def _disconnect(self) -> None:
+        """Let go of the socket and the memory. Answers that were received before are delivered already."""
+        link, self._link = self._link, None
+        if link is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(link)
+            loop.remove_writer(link)
+            link.close()
         self.alive = False
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        arena, self._arena = self._arena, None
+        if arena is not None:
+            arena.close()
+
+
+async def _read(link: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = bytearray()
+    while len(data) < size:
+        part = await loop.sock_recv(link, min(_READ_BYTES, size - len(data)))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
 
 
 def _environment(threads: int) -> dict[str, str]:

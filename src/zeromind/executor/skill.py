@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from zeromind import datatypes, strictjson
+from zeromind import datatypes
 from zeromind.adapters.base import Adapter, Source, check_options
 from zeromind.adapters.file import ModelFile
-from zeromind.config.task import FilterUse, Task
+from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.chain import chains
+from zeromind.executor.group import Group
+from zeromind.executor.guard import guarded
 from zeromind.executor.order import Order
 from zeromind.filters import base as filters
 from zeromind.plugins import Plugins
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, Tensor, TensorSpec, Value, find
-
-Answer: TypeAlias = "InferResponse | ZeroMindError"
-Chain: TypeAlias = "tuple[tuple[str, filters.Filter], ...]"
-
-_log = logging.getLogger(__name__)
+from zeromind.tensors import Encoded, Interface, ModelSpec, Tensor, TensorSpec, Value, find
 
 
 class Skill:
@@ -40,17 +36,16 @@ class Skill:
         _permit(adapter_class, file, order)
         check_options(adapter_class, task.options)
         source = Source(file, task.inputs, task.outputs, task.device, order.threads, order.allow_code, task.options)
-        self._adapter: Adapter = _known_or(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
+        self._adapter: Adapter = guarded(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
         own = self._adapter.spec
         inputs, self._input_names = _rename(own.inputs, task.input_filters, "input")
         outputs, self._output_names = _rename(own.outputs, task.output_filters, "output")
-        self._inputs = {spec.name: spec for spec in inputs}
         self._outputs = {spec.name: spec for spec in outputs}
         files = filters.Files([Path(root) for root in order.roots], trusted=order.trusted)
-        self._input_filters = _chains(plugins, task.input_filters, files, "input")
-        self._output_filters = _chains(plugins, task.output_filters, files, "output")
+        self._input_filters = chains(inputs, task.input_filters, "input", plugins, files)
+        self._output_filters = chains(outputs, task.output_filters, "output", plugins, files)
         files.trusted = False  # from here on it is clients that name files
-        media = {name: tuple(getattr(chain[0][1], "media", ())) for name, chain in self._input_filters.items()}
+        media = {name: chain.media for name, chain in self._input_filters.items()}
         self.interface = Interface(
             ModelSpec(inputs, outputs, own.batches),
             adapter_class.name,
@@ -59,62 +54,76 @@ class Skill:
             {name: types for name, types in media.items() if types},
         )
 
-    def run(self, requests: Sequence[InferRequest]) -> list[Answer]:
-        """One answer per request, in order; what is wrong with one request stays with it."""
-        answers: dict[int, Answer] = {}
-        groups: dict[Any, list[tuple[int, dict[str, Tensor]]]] = {}
-        for index, request in enumerate(requests):
-            try:
-                tensors = self._filter_inputs(request)
-                if self.interface.spec.batches:
-                    _check_rows(tensors)
-            except ZeroMindError as error:
-                answers[index] = error
-                continue
-            key = _signature(tensors) if self.interface.spec.batches else index
-            groups.setdefault(key, []).append((index, tensors))
-        for group in groups.values():
-            answers.update(zip((index for index, _ in group), self._predict([tensors for _, tensors in group]), strict=True))
-        return [answers[index] for index in range(len(requests))]
+    @property
+    def filters_inputs(self) -> bool:
+        """Whether there is something to do before the model runs that may be done beside it."""
+        return bool(self._input_filters)
+
+    def run(self, groups: Sequence[Group]) -> list[Group]:
+        """The answers to all requests of the groups, in their order, perhaps cut into other groups."""
+        return self.predict([self.prepare(group) for group in groups])
+
+    def prepare(self, group: Group) -> Group:
+        """The group with tensors for the model, or with what is wrong with it. Thread-safe: it may be called while the model runs."""
+        try:
+            tensors = {name: self._filtered(name, value) for name, value in group.join().items()}
+            if self.interface.spec.batches:
+                group.rows = _checked_rows(tensors, group.rows)
+        except ZeroMindError as error:
+            return Group(group.rows, {}, error)
+        return Group(group.rows, tensors)
+
+    def predict(self, prepared: Sequence[Group]) -> list[Group]:
+        """Run the model on prepared groups, those that agree joined; what is wrong with one request stays with it."""
+        if len(prepared) == 1:
+            return [prepared[0]] if prepared[0].fault else self._predict(prepared[0])
+        answered: dict[int, list[Group]] = {}
+        alike: dict[Any, list[int]] = {}
+        for index, group in enumerate(prepared):
+            if group.fault:
+                answered[index] = [group]
+            else:
+                key = _signature(group.values) if self.interface.spec.batches else index
+                alike.setdefault(key, []).append(index)
+        for indices in alike.values():
+            # One request is one group here: only requests that need filters come in a batch of several groups.
+            singles = [single for answer in self._predict(_joined([prepared[index] for index in indices])) for single in answer.singles()]
+            answered.update(zip(indices, ([single] for single in singles), strict=True))
+        return [group for index in range(len(prepared)) for group in answered[index]]
 
     def close(self) -> None:
         """Let go of the model."""
         self._adapter.close()
 
-    def _filter_inputs(self, request: InferRequest) -> dict[str, Tensor]:
-        tensors = {}
-        for name, value in request.inputs.items():
-            spec = self._inputs[name]
-            if isinstance(value, Encoded):
-                tensors[self._input_names[name]] = _filter_input(value, self._input_filters[name], spec)
-            else:
-                tensors[self._input_names[name]] = value
-        return tensors
+    def _filtered(self, name: str, value: Value) -> Tensor:
+        return self._input_filters[name].tensor(value) if isinstance(value, Encoded) else value
 
-    def _predict(self, group: list[dict[str, Tensor]]) -> list[Answer]:
-        """Answers for requests whose tensors may be joined; where the joined call fails, each is tried alone."""
+    def _predict(self, group: Group) -> list[Group]:
+        """The answers of a group of tensors; where the joined call fails, each request is tried alone."""
         try:
-            if len(group) == 1:
-                return [self._answer(*self._timed(group[0]))]
-            joined = {name: np.concatenate([tensors[name] for tensors in group]) for name in group[0]}
-            outputs, seconds = self._timed(joined)
+            inputs = {self._input_names[name]: value for name, value in group.join().items()}
+            outputs, seconds = self._timed(inputs)
         except ZeroMindError as error:
-            return [error] if len(group) == 1 else [answer for tensors in group for answer in self._predict([tensors])]
-        answers: list[Answer] = []
-        start = 0
-        for tensors in group:
-            rows = len(next(iter(tensors.values())))
-            part = {name: array[start : start + rows] for name, array in outputs.items()}
-            start += rows
-            try:
-                answers.append(self._answer(part, seconds))
-            except ZeroMindError as error:
-                answers.append(error)
-        return answers
+            if len(group.rows) == 1:
+                return [Group(group.rows, {}, error)]
+            return [answer for single in Group(group.rows, group.join()).singles() for answer in self._predict(single)]
+        answered = Group(group.rows, outputs, None, seconds)
+        return [self._finished(single) for single in answered.singles()] if self._output_filters else [answered]
+
+    def _finished(self, group: Group) -> Group:
+        """One request's answer through the output filters."""
+        values: dict[str, Value] = {}
+        try:
+            for name, array in group.join().items():
+                chain = self._output_filters.get(name)
+                values[name] = chain.answer(array) if chain else array
+        except ZeroMindError as error:
+            return Group(group.rows, {}, error)
+        return Group(group.rows, values, None, group.seconds)
 
     def _timed(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         start = time.perf_counter()
-        outputs = _known_or(ErrorKind.PREDICTION_FAILED, "the model failed on this input", self._call, inputs)
+        outputs = guarded(ErrorKind.PREDICTION_FAILED, "the model failed on this input", self._call, inputs)
         return outputs, time.perf_counter() - start
 
     def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -132,12 +141,12 @@ class Skill:
             outputs[name] = array
         return outputs
 
-    def _answer(self, outputs: Mapping[str, Tensor], seconds: float) -> InferResponse:
-        values: dict[str, Value] = {}
-        for name, array in outputs.items():
-            chain = self._output_filters.get(name)
-            values[name] = _filter_output(array, chain, self._outputs[name]) if chain else array
-        return InferResponse(values, seconds)
+
+def _joined(parts: Sequence[Group]) -> Group:
+    if len(parts) == 1:
+        return parts[0]
+    rows = [count for part in parts for count in part.rows]
+    return Group(rows, {name: [part.values[name] for part in parts] for name in parts[0].values})
 
 
 def _choose(plugins: Plugins, model_type: str, file: ModelFile) -> type[Adapter]:
@@ -194,122 +203,15 @@ def _rename(specs: Iterable[TensorSpec], uses: Mapping[str, Any], side: str) -> 
     return tuple(renamed), {asked.get(spec.name, spec.name): spec.name for spec in specs}
 
 
-def _chains(plugins: Plugins, uses: Mapping[str, Sequence[FilterUse]], files: filters.Files, side: str) -> dict[str, Chain]:
-    chains = {}
-    for name, entries in uses.items():
-        chain = []
-        for use in entries:
-            cls = _known_or(ErrorKind.FILTER_NOT_FOUND, f"filter {use.id!r} cannot be loaded", plugins.filter, use.id)
-            made = filters.build(cls, use.id, dict(use.settings), files)
-            if made.side not in (side, "both"):
-                raise ZeroMindError(
-                    ErrorKind.FILTER_SIDE, f"filter {use.id!r} works on the {made.side} side, not on the {side} side", use.id
-                )
-            chain.append((use.id, made))
-        if chain:
-            chains[name] = tuple(chain)
-    return chains
-
-
-def _filter_input(value: Encoded, chain: Chain, spec: TensorSpec) -> Tensor:
-    data: Any = value.data
-    if value.media == "application/json":
-        try:
-            data = strictjson.loads(value.data)
-        except ValueError as error:
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is not JSON: {error}", spec.name) from None
-    for identifier, step in chain:
-        if step.side == "both":
-            if not isinstance(data, (list, np.ndarray)):
-                raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} must be a list of samples", spec.name)
-            data = [_apply(identifier, step, sample, spec, ErrorKind.FILTER_REFUSED) for sample in data]
-        else:
-            data = _apply(identifier, step, data, spec, ErrorKind.FILTER_REFUSED)
-    try:
-        array = data if isinstance(data, np.ndarray) else np.asarray(data, spec.dtype)
-        array = spec.check(datatypes.as_bytes(array) if spec.datatype == "BYTES" else array)
-    except (ValueError, TypeError, OverflowError) as error:
+def _checked_rows(tensors: Mapping[str, Tensor], rows: list[int]) -> list[int]:
+    """How many rows each request has. Refuses one whose own inputs disagree, before it is joined with one that disagrees the other way."""
+    found = {len(array) for array in tensors.values()}
+    if len(found) > 1:
         raise ZeroMindError(
-            ErrorKind.INVALID_INPUT, f"what the filters made of input {spec.name!r} is no {spec.shown_shape()} tensor: {error}", spec.name
-        ) from None
-    if array.size == 0:
-        raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} holds no rows", spec.name)
-    return array
-
-
-def _filter_output(array: Tensor, chain: Chain, spec: TensorSpec) -> Encoded:
-    samples = list(array) if array.ndim else [array]
-    for identifier, step in chain:
-        samples = [_apply(identifier, step, sample, spec, ErrorKind.FILTER_FAILED) for sample in samples]
-    try:
-        return Encoded("application/json", _as_json(samples).encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        text = f"filter {chain[-1][0]!r} on {spec.name!r} gave what JSON has no form for: {first_line(error)}"
-        raise ZeroMindError(ErrorKind.FILTER_FAILED, text, chain[-1][0]) from error
-
-
-def _as_json(samples: list[Any]) -> str:
-    """JSON text; numbers that are not finite become null, as in every answer."""
-    try:
-        return json.dumps(samples, default=_plain, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        lenient = json.loads(json.dumps(samples, default=_plain), parse_constant=lambda _: None)
-        return json.dumps(lenient, separators=(",", ":"))
-
-
-def _apply(identifier: str, step: filters.Filter, value: Any, spec: TensorSpec, blame: ErrorKind) -> Any:
-    try:
-        return step.apply(value, spec)
-    except ZeroMindError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise ZeroMindError(blame, f"filter {identifier!r} on {spec.name!r}: {first_line(error)}", identifier) from error
-    except (Exception, SystemExit) as error:
-        _log.exception("filter %s on %s", identifier, spec.name)
-        raise ZeroMindError(
-            ErrorKind.FILTER_FAILED, f"filter {identifier!r} failed on {spec.name!r}; see the server's log", identifier
-        ) from error
-
-
-def _known_or(kind: ErrorKind, sentence: str, call: Callable[..., Any], *args: Any) -> Any:
-    """The call's result; an unknown fault in it is logged and becomes ``kind``, with its text where it is the data's."""
-    try:
-        return call(*args)
-    except ZeroMindError:
-        raise
-    except (ValueError, TypeError) as error:
-        if kind is ErrorKind.PREDICTION_FAILED:
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refused this input: {first_line(error)}") from error
-        raise ZeroMindError(kind, f"{sentence}: {first_line(error)}") from error
-    except (Exception, SystemExit) as error:
-        _log.exception(sentence)
-        detail = f": {type(error).__name__}: {first_line(error)}" if kind is not ErrorKind.PREDICTION_FAILED else "; see the server's log"
-        raise ZeroMindError(kind, sentence + detail) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:500]
-
-
-def _check_rows(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse a request whose own inputs disagree, before it is joined with one that disagrees the other way round."""
-    rows = {len(array) for array in tensors.values()}
-    if len(rows) > 1:
-        raise ZeroMindError(
-            ErrorKind.INVALID_INPUT, f"the inputs have different numbers of rows: {sorted(rows)}; give each the same first dimension"
+            ErrorKind.INVALID_INPUT, f"the inputs have different numbers of rows: {sorted(found)}; give each the same first dimension"
         )
+    return rows if len(rows) > 1 else list(found)
 
 
 def _signature(tensors: Mapping[str, Tensor]) -> tuple[Any, ...]:
     return tuple((name, array.dtype.str, array.shape[1:]) for name, array in sorted(tensors.items()))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from zeromind.errors import ZeroMindError
-from zeromind.executor.frames import Answer
 from zeromind.executor.order import Order
-from zeromind.executor.process import ProcessExecutor
+from zeromind.executor.process import Answered, ProcessExecutor
 from zeromind.executor.thread import ThreadExecutor
 from zeromind.tensors import InferRequest, Interface
 
@@ -24,7 +23,7 @@ EXECUTORS: dict[str, type[ProcessExecutor] | type[ThreadExecutor]] = {"process":
 
 
 class SupervisedExecutor:
-    """One worker of a model, whichever process it is at present. ``on_death`` is called at each unasked end."""
+    """One worker of a model, whichever process it is at present. ``on_room`` is called when it can take another batch."""
 
     def __init__(self, order: Order, isolation: str, load_timeout_s: float) -> None:
         self._order = order
@@ -32,9 +31,10 @@ class SupervisedExecutor:
         self._load_timeout_s = load_timeout_s
         self._pause_s = _FIRST_PAUSE_S
         self._started = 0.0
-        self.on_death: Callable[[], None] = lambda: None
+        self._reviving: asyncio.Task[None] | None = None
+        self.on_room: Callable[[], None] = _nothing
         self.restarts = 0
-        self.current: ProcessExecutor | ThreadExecutor = self._make(order, self._died)
+        self.current = self._make(order, self._has_room, self._died)
 
     async def start(self) -> Interface:
         """Start for the first time. Raises what loading raised."""
@@ -42,8 +42,45 @@ class SupervisedExecutor:
         self._started = time.monotonic()
         return interface
 
-    async def ready(self) -> None:
-        """Return once the worker lives, restarting it as often as it takes."""
+    @property
+    def under_way(self) -> int:
+        """How many batches it has."""
+        return self.current.under_way
+
+    @property
+    def room(self) -> bool:
+        """Whether it lives and takes one more batch."""
+        return self.current.room
+
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
+        """Run a batch; ``answered`` is called once, later, with an answer per request or the fault of them all."""
+        self.current.send(batch, rows, answered)
+
+    def kill(self) -> None:
+        """End what runs: it hangs."""
+        self.current.kill()
+
+    async def stop(self) -> None:
+        """End the worker for good."""
+        self.on_room = _nothing
+        reviving, self._reviving = self._reviving, None
+        if reviving is not None:
+            reviving.cancel()
+            await asyncio.gather(reviving, return_exceptions=True)
+        await self.current.stop()
+
+    def memory(self) -> int:
+        """The worker's memory in bytes."""
+        return self.current.memory()
+
+    def _has_room(self) -> None:
+        self.on_room()
+
+    def _died(self) -> None:
+        self._reviving = asyncio.create_task(self._revive())
+
+    async def _revive(self) -> None:
+        """Start anew, as often as it takes."""
         while not self.current.alive:
             await self.current.stop()
             if time.monotonic() - self._started > _HEALTHY_AFTER_S:
@@ -52,7 +89,7 @@ class SupervisedExecutor:
             await asyncio.sleep(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
             self.restarts += 1
-            self.current = self._make(self._order, self._died)
+            self.current = self._make(self._order, self._has_room, self._died)
             try:
                 await self.start()
             except ZeroMindError as error:
@@ -61,19 +98,8 @@ class SupervisedExecutor:
                 _log.exception("restarting a worker of model %r failed", self._order.task["id"])
             else:
                 _log.info("a worker of model %r is back", self._order.task["id"])
+        self.on_room()
 
-    async def run(self, batch: Sequence[InferRequest], timeout_s: float) -> list[Answer]:
-        """One answer per request, or the fault that ended the worker."""
-        return await self.current.run(batch, timeout_s)
 
-    async def stop(self) -> None:
-        """End the worker for good."""
-        self.on_death = lambda: None
-        await self.current.stop()
-
-    def memory(self) -> int:
-        """The worker's memory in bytes."""
-        return self.current.memory()
-
-    def _died(self) -> None:
-        self.on_death()
+def _nothing() -> None:
+    """Nobody waits for room."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -13,23 +14,27 @@ from typing import Any, TypeAlias
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor.frames import Answer
+from zeromind.executor.group import Group, grouped
 from zeromind.executor.order import Order
+from zeromind.executor.process import Answered
 from zeromind.executor.skill import Skill
 from zeromind.tensors import InferRequest, Interface
 
 _Job: TypeAlias = "tuple[concurrent.futures.Future[Any], Callable[..., Any], tuple[Any, ...]]"
 
-GRACE_S = 2.0
-"""How long past its deadline a batch may run before its thread is left to itself."""
+_log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 2.0
 
 
 class ThreadExecutor:
     """One skill in one thread. A model that crashes here takes the server with it; one that hangs keeps its thread, and is replaced."""
 
-    def __init__(self, order: Order, on_death: Callable[[], None] = lambda: None) -> None:
-        del on_death  # a thread dies with the server only
+    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None]) -> None:
         self._order = order
+        self._on_room = on_room
+        self._on_death = on_death
+        self._answered: Answered | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._skill: Skill | None = None
         self._memory = 0
@@ -52,18 +57,31 @@ class ThreadExecutor:
         self.alive = True
         return skill.interface
 
-    async def run(self, batch: Sequence[InferRequest], timeout_s: float) -> list[Answer]:
-        """One answer per request. Raises WORKER_CRASHED past ``timeout_s`` + grace: a thread cannot be ended, only left behind."""
-        assert self._skill is not None, "start comes first"  # noqa: S101 - a fault of the caller
-        try:
-            answers: list[Answer] = await asyncio.wait_for(self._call(self._skill.run, list(batch)), timeout_s + GRACE_S)
-        except asyncio.TimeoutError:
-            self._abandon()
-            raise ZeroMindError(ErrorKind.WORKER_CRASHED, "the model hung and its thread was left behind; it is loaded again") from None
-        except asyncio.CancelledError:
-            self._abandon()
-            raise
-        return answers
+    @property
+    def under_way(self) -> int:
+        """How many batches it has."""
+        return int(self._answered is not None)
+
+    @property
+    def room(self) -> bool:
+        """Whether it takes a batch."""
+        return self.alive and self._answered is None
+
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
+        """Run a batch of requests that agree; ``answered`` is called once, later."""
+        assert self._skill is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
+        self._answered = answered
+        self._call(self._skill.run, grouped(batch, rows, self._skill.interface)).add_done_callback(self._deliver)
+
+    def kill(self) -> None:
+        """Leave the thread behind: it cannot be ended. Its batch is answered with WORKER_CRASHED."""
+        self.alive = False
+        self._skill = None
+        self._jobs.put(None)
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, "the model hung and its thread was left behind; it is loaded again"))
+        self._on_death()
 
     async def stop(self) -> None:
         """Close the model, unless it hangs."""
@@ -71,7 +89,7 @@ class ThreadExecutor:
         if self._skill is not None:
             skill, self._skill = self._skill, None
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._call(skill.close), GRACE_S)
+                await asyncio.wait_for(self._call(skill.close), _STOP_GRACE_S)
             self._jobs.put(None)
 
     def memory(self) -> int:
@@ -83,10 +101,18 @@ class ThreadExecutor:
         """A thread has no process of its own."""
         return None
 
-    def _abandon(self) -> None:
-        self.alive = False
-        self._skill = None
-        self._jobs.put(None)
+    def _deliver(self, job: asyncio.Future[list[Group]]) -> None:
+        answered, self._answered = self._answered, None
+        if answered is None:
+            return  # it was left behind
+        error = job.exception()
+        if error is not None:
+            _log.error("a batch failed for an unknown reason", exc_info=error)
+            answered(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log"))
+        else:
+            answered([answer for group in job.result() for answer in group.answers()])
+        if self.alive:
+            self._on_room()
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         job: concurrent.futures.Future[Any] = concurrent.futures.Future()

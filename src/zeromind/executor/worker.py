@@ -1,68 +1,131 @@
-"""The program of a worker process: ``python -m zeromind.executor.worker FD``.
+"""The program of a worker process: ``python -m zeromind.executor.worker SOCKET ARENA``.
 
-It reads frames from the inherited socket FD: one ``load``, then ``run`` after ``run``; it ends when the socket does, so that it
-never outlives the server.
+It reads frames from the inherited socket: one order, then batches, whose tensors lie in the inherited arena; it ends when the socket
+does, so that it never outlives the server.
 """
 
 from __future__ import annotations
 
-import json
+import concurrent.futures
 import logging
 import os
+import queue
 import select
 import signal
 import socket
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames
+from zeromind.executor.arena import Arena
+from zeromind.executor.group import Group
 from zeromind.executor.order import Order
 from zeromind.executor.skill import Skill
+from zeromind.executor.wire import NoRoomError, Wire
 
 _log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
 """How long a skill may take to close once the server has let go of it."""
+_Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
 
 def main() -> None:
-    """Serve one skill over the socket whose descriptor the command line names."""
+    """Serve one skill over the socket and the arena whose descriptors the command line names."""
     # The terminal's Ctrl-C goes to the server, which lets accepted requests finish before it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A framework that prints must not write where the server's own output goes.
     os.dup2(2, 1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     with socket.socket(fileno=int(sys.argv[1])) as link:
-        serve(link)
+        serve(link, Arena(int(sys.argv[2])))
 
 
-def serve(link: socket.socket) -> None:
+def serve(link: socket.socket, arena: Arena) -> None:
     """Answer frames until the other side closes the socket."""
     threading.Thread(target=_watch, args=(link.fileno(),), daemon=True).start()
     try:
-        header, _ = _receive(link)
+        order = Order.from_json(frames.unpack(_receive(link)))
+        level = logging.DEBUG if order.debug else logging.WARNING
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+        skill = _loaded(link, order)
+        if skill is not None:
+            try:
+                (_Pipeline if skill.filters_inputs else _Loop)(link, arena, skill, order.threads).run()
+            finally:
+                skill.close()
     except (EOFError, ConnectionError):
         return
+
+
+def _loaded(link: socket.socket, order: Order) -> Skill | None:
+    """The skill, or nothing once the other side has been told why there is none."""
     try:
-        skill = Skill(Order.from_json(header["order"]))
+        skill = Skill(order)
     except ZeroMindError as error:
-        _send(link, frames.pack({"op": "failed", **frames.error_to_json(error)}))
-        return
+        known = error
     except Exception:
         _log.exception("loading failed")
-        unknown = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
-        _send(link, frames.pack({"op": "failed", **frames.error_to_json(unknown)}))
-        return
-    try:
-        _send(link, frames.pack({"op": "ready", "interface": skill.interface.to_json()}))
+        known = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
+    else:
+        link.sendall(frames.pack({"interface": skill.interface.to_json()}))
+        return skill
+    link.sendall(frames.pack({"fault": frames.fault_to_json(known)}))
+    return None
+
+
+class _Loop:
+    """One batch after the other."""
+
+    def __init__(self, link: socket.socket, arena: Arena, skill: Skill, threads: int) -> None:
+        self._link = link
+        self._arena = arena
+        self._skill = skill
+        self._threads = threads
+        self._batches = Wire(skill.interface, inputs=True)
+        self._answers = Wire(skill.interface, inputs=False)
+
+    def run(self) -> None:
+        """Answer batches. Raises EOFError when the other side has gone."""
         while True:
-            header, buffers = _receive(link)
-            _send(link, frames.pack_answers(skill.run(frames.unpack_requests(header, buffers))))
-    except (EOFError, ConnectionError):
-        skill.close()
+            slot, groups, end = self._batches.read(_receive(self._link), self._arena.slots)
+            self._answer(slot, self._skill.run(groups), end)
+
+    def _answer(self, slot: int, groups: list[Group], end: int) -> None:
+        """Send answers; their tensors go behind those of the batch, at which they may still look."""
+        view = self._arena.slots[slot]
+        try:
+            frame, _ = self._answers.write(slot, view, groups, end)
+        except NoRoomError as error:
+            fault = ZeroMindError(ErrorKind.PREDICTION_FAILED, f"the answer is too large to be handed over: {error}")
+            frame, _ = self._answers.write(slot, view, [Group(group.rows, {}, fault) for group in groups])
+        self._link.sendall(frame)
+
+
+class _Pipeline(_Loop):
+    """The input filters of the next batch beside the model's run of this one."""
+
+    def run(self) -> None:
+        """Answer batches. Raises EOFError when the other side has gone."""
+        ready: queue.SimpleQueue[_Prepared | BaseException] = queue.SimpleQueue()
+        with concurrent.futures.ThreadPoolExecutor(max(2, self._threads), thread_name_prefix="filters") as pool:
+            threading.Thread(target=self._read, args=(pool, ready), daemon=True).start()
+            while True:
+                item = ready.get()
+                if isinstance(item, BaseException):
+                    raise item
+                slot, preparing, end = item
+                self._answer(slot, self._skill.predict([future.result() for future in preparing]), end)
+
+    def _read(self, pool: concurrent.futures.Executor, ready: queue.SimpleQueue[_Prepared | BaseException]) -> None:
+        try:
+            while True:
+                slot, groups, end = self._batches.read(_receive(self._link), self._arena.slots)
+                ready.put((slot, [pool.submit(self._skill.prepare, group) for group in groups], end))
+        except BaseException as error:  # whatever it is, the thread that answers must end as well
+            ready.put(error)
 
 
 def _watch(descriptor: int) -> None:
@@ -75,21 +138,14 @@ def _watch(descriptor: int) -> None:
     os._exit(1)
 
 
-def _send(link: socket.socket, parts: list[frames.Buffer]) -> None:
-    for part in parts:
-        link.sendall(part)
-
-
-def _receive(link: socket.socket) -> tuple[dict[str, Any], list[memoryview]]:
-    header_bytes, count = frames.unpack_prefix(_read(link, frames.PREFIX.size))
-    lengths = frames.unpack_lengths(_read(link, 8 * count))
-    header: dict[str, Any] = json.loads(_read(link, header_bytes))
-    return header, [memoryview(_read(link, length)) for length in lengths]
+def _receive(link: socket.socket) -> memoryview:
+    """The next frame without its prefix. Raises EOFError when the other side has gone."""
+    return memoryview(_read(link, frames.unpack_prefix(_read(link, frames.PREFIX.size))))
 
 
 def _read(link: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
-    view = memoryview(data)
+    view: Any = memoryview(data)
     while view:
         count = link.recv_into(view)
         if not count:

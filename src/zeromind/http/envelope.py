@@ -53,6 +53,8 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.METHOD_NOT_ALLOWED: (405, 0),
     K.INTERNAL: (500, 0),
 }
+FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"
+"""The header lines of every JSON answer."""
 RETRY_AFTER_S = 1
 _MOST_MESSAGE = 4000
 _MOST_PARAM = 1000
@@ -70,6 +72,14 @@ def body(error: ZeroMindError) -> bytes:
     return orjson.dumps({"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]})
 
 
+def refusal(status: int, message: str, max_body_bytes: int) -> bytes:
+    """The same for what the transport refuses before a handler sees it: ``message`` is its sentence."""
+    if status != 413:
+        return body(ZeroMindError(ErrorKind.INTERNAL, message))
+    text = f"the body is larger than {max_body_bytes} bytes: send less, or raise 'max_body_bytes' of the pool"
+    return body(ZeroMindError(ErrorKind.BODY_TOO_LARGE, text, max_body_bytes))
+
+
 def _plain(value: Any) -> Any:
     """A parameter as JSON has it; what has no form there, or is long, as text."""
     if isinstance(value, str):
@@ -85,3 +95,8 @@ def _text(value: str, most: int = _MOST_PARAM) -> str:
     """Text that can be sent: half characters (lone surrogates) replaced, and cut where a client's own data make it endless."""
     value = value if len(value) <= most else value[:most] + " …"
     return value.encode("utf-8", "replace").decode()
+
+
+def fields(error: ZeroMindError) -> bytes:
+    """The header lines of a fault's answer."""
+    return FIELDS + b"Retry-After: %d\r\n" % RETRY_AFTER_S if error.kind in RETRYABLE else FIELDS

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Protocol, cast
 
 from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _JOINED = 65_536  # a body of more bytes is not copied behind its head
 
 
 class Context:
     """Who is at the other end; what HTTPServerRequest looks for in ``connection.context``."""
 
-    def __init__(self, address: object, family: int | None, protocol: str) -> None:
-        self.address = address
-        self.address_family = family
-        self.protocol = protocol
+    def __init__(self, transport: asyncio.Transport | None) -> None:
+        self.address: object = None
+        self.address_family: int | None = None
+        self.protocol = "http"
+        if transport is not None:
+            self.address = transport.get_extra_info("peername")
+            sock = transport.get_extra_info("socket")
+            self.address_family = sock and sock.family
+            if transport.get_extra_info("sslcontext") is not None:
+                self.protocol = "https"
         # A Unix socket has no address of its own; what Tornado's server says then.
-        self.remote_ip = str(address[0]) if isinstance(address, tuple) and address else "0.0.0.0"  # noqa: S104
+        self.remote_ip = str(self.address[0]) if isinstance(self.address, tuple) and self.address else "0.0.0.0"  # noqa: S104
 
     def __str__(self) -> str:
         return self.remote_ip
@@ -64,7 +72,7 @@ class Wire(Protocol):
         """The answer is complete."""
 
     def unclaimed(self, head: bytes) -> None:
-        """The answer is a 101, not yet written, whose handler should detach now."""
+        """The answer is a 101, not yet written, and its handler should have detached."""
 
     def detach(self, head: bytes) -> IOStream:
         """Give the socket away, ``head`` to be written first."""
@@ -141,6 +149,25 @@ class Exchange(httputil.HTTPConnection):
         self._wire = None
         self.close_callback = None
 
+    def respond(self, code: int, fields: bytes, body: bytes) -> None:
+        """Write a whole answer at once; ``fields`` are header lines, each with its CR LF. Nothing happens without a client."""
+        wire = self._wire
+        if wire is None:
+            return
+        if not self.read_finished:
+            self.keep_alive = False
+        close = b"" if self.keep_alive else b"Connection: close\r\n"
+        if self.keep_alive and self.start_line.version != "HTTP/1.1":
+            close = b"Connection: Keep-Alive\r\n"
+        self.started = self.write_finished = True
+        head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n%b\r\n" % (code, REASONS[code], fields, len(body), close)
+        if len(body) < _JOINED:
+            wire.send(head + body)
+        else:
+            wire.send(head)
+            wire.send(body)
+        wire.answered()
+
     # the interface
 
     def write_headers(
@@ -196,7 +223,7 @@ class Exchange(httputil.HTTPConnection):
         if wire is None:
             return
         if self._upgrade:
-            wire.unclaimed(self._upgrade)
+            asyncio.get_running_loop().call_soon(wire.unclaimed, self._upgrade)
             return
         if self._remaining:
             wire.abort()

@@ -44,30 +44,20 @@ class Handler(tornado.web.RequestHandler):
         """Take the engine that the application was made with."""
         self.engine = engine
         self._parts: list[bytes] = []
-        self._received = 0
 
     def set_default_headers(self) -> None:
         """Name the server as the original did."""
         self.set_header("Server", "0Mind")
 
     def prepare(self) -> Awaitable[None] | None:
-        """Refuse a method or a body that cannot be served before the body is read."""
+        """Refuse a method that is not answered before the body is read."""
         if not self._has(self.request.method):
             raise self._misdirected()
-        self._bound(int(self.request.headers.get("Content-Length", "0")))
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Gather the body, as far as the pool's limit."""
-        self._received += len(chunk)
-        try:
-            self._bound(self._received)
-        except ZeroMindError as error:
-            # Not raised: here that would close the connection without a word. What still comes is Tornado's to throw away.
-            self._parts.clear()
-            self.send_error(envelope.status(error), exc_info=(type(error), error, None))
-        else:
-            self._parts.append(chunk)
+        """Gather the body, which the transport bounds."""
+        self._parts.append(chunk)
         return None
 
     @property
@@ -137,13 +127,6 @@ class Handler(tornado.web.RequestHandler):
         _log.error("unknown error %s answering %s", incident, self.request.path, exc_info=cause)
         details = traceback.format_exception(cause) if self.engine.config.debug and cause is not None else []
         return ZeroMindError(ErrorKind.INTERNAL, f"an unknown error; the server's log tells more under {incident}", incident, *details)
-
-    def _bound(self, size: int) -> None:
-        limit = self.engine.config.max_body_bytes
-        if size > limit:
-            raise ZeroMindError(
-                ErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes: send less, or raise 'max_body_bytes' of the pool", limit
-            )
 
     @classmethod
     def methods(cls) -> list[str]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from tornado import httputil
 
 from zeromind.http.limits import Limits
-from zeromind.http.transport import HTTPProtocol, Site, plain
+from zeromind.http.site import Site, plain
+from zeromind.http.transport import HTTPProtocol
 
 
 class Listener:

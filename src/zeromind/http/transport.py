@@ -7,63 +7,30 @@ ahead of its answer waits, at first here and then, reading being paused, in the 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any, cast
 
 from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
 from zeromind.http.exchange import Context, Exchange
-from zeromind.http.limits import Limits
+from zeromind.http.pace import Pace
 from zeromind.http.parser import HEAD_END, Parser, Refused
-from zeromind.http.upgrade import DetachedStream
+from zeromind.http.site import Site
+from zeromind.http.upgrade import detached
 
 _log = logging.getLogger(__name__)
-
-
-def plain(_status: int, message: str) -> tuple[str, bytes]:
-    """The body of a refusal where nobody says otherwise: its content type and its bytes."""
-    return "text/plain; charset=utf-8", message.encode() + b"\n"
-
-
-@dataclasses.dataclass(slots=True)
-class Site:
-    """What the connections of one listener share."""
-
-    application: httputil.HTTPServerConnectionDelegate
-    limits: Limits
-    loop: asyncio.AbstractEventLoop
-    error_body: Callable[[int, str], tuple[str, bytes]] = plain
-    server: str = ""
-    """The Server field of refusals; nothing when empty."""
-    connections: set[HTTPProtocol] = dataclasses.field(default_factory=set)
-    draining: bool = False
-    emptied: asyncio.Future[None] | None = None
-    """Done when the last connection closes, where somebody waits for that."""
-    done: asyncio.Future[None] = dataclasses.field(init=False)
-    """What a write returns that need not be waited for."""
-
-    def __post_init__(self) -> None:
-        self.done = self.loop.create_future()
-        self.done.set_result(None)
-
-    def lost(self, connection: HTTPProtocol) -> None:
-        """A connection has closed."""
-        self.connections.discard(connection)
-        if self.emptied is not None and not self.connections and not self.emptied.done():
-            self.emptied.set_result(None)
+_NOBODY = httputil.HTTPMessageDelegate()
 
 
 class HTTPProtocol(asyncio.Protocol):
     """One connection, from accept to close."""
 
     def __init__(self, site: Site) -> None:
-        self.context = Context(None, None, "http")
+        self.context = Context(None)
         self.drained = site.done
         """Done unless the client is slower than the answer: then when it has caught up."""
         self.deadline = math.inf
@@ -73,7 +40,7 @@ class HTTPProtocol(asyncio.Protocol):
         self._parser = Parser(site.limits)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._exchange: Exchange | None = None
-        self._delegate = httputil.HTTPMessageDelegate()
+        self._delegate = _NOBODY
         self._unread = b""
         self._offset = 0  # of what is unread in _unread: slicing at each of a thousand pipelined requests would be quadratic
         self._searched = 0  # bytes of what is unread that hold no end of a head
@@ -83,16 +50,14 @@ class HTTPProtocol(asyncio.Protocol):
         self._paused = False
         self._dropped = 0
         self._body_began = self._held_since = 0.0
-        self._unsent, self._unsent_since = 0, 0.0
+        self._pace = Pace(site.limits)
 
     # called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it when there are too many."""
         self.transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        protocol = "http" if transport.get_extra_info("sslcontext") is None else "https"
-        self.context = Context(transport.get_extra_info("peername"), sock and sock.family, protocol)
+        self.context = Context(self.transport)
         connections = self._site.connections
         connections.add(self)
         self.deadline = self._site.loop.time() + self._limits.header_s
@@ -104,14 +69,16 @@ class HTTPProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse and deliver as far as the application is ready for it."""
         if self._ending:
-            self._drop(len(data))
+            self._dropped += len(data)
+            if self._dropped > self._limits.linger_bytes and not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
             return
         if self._unread:
             data = self._unread[self._offset :] + data
         self._unread, self._offset = data, 0
-        if not self._blocked():
-            self._consume()
-        elif len(data) > self._limits.head_bytes and not self._paused:
+        self._consume()
+        if len(self._unread) > self._limits.head_bytes and not self._paused and self._blocked():
             self._paused = True
             self.transport.pause_reading()
 
@@ -133,8 +100,9 @@ class HTTPProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client is slower than the answer."""
         self.drained = self._site.loop.create_future()
-        self._unsent, self._unsent_since = self.transport.get_write_buffer_size(), self._site.loop.time()
-        self.deadline = min(self.deadline, self._unsent_since + self._limits.write_s)
+        now = self._site.loop.time()
+        self._pace.begin(self.transport.get_write_buffer_size(), now)
+        self.deadline = min(self.deadline, now + self._limits.write_s)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -150,7 +118,7 @@ class HTTPProtocol(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Write."""
         if self.drained is not self._site.done:
-            self._unsent += len(data)
+            self._pace.unsent += len(data)
         self.transport.write(data)
 
     def answered(self) -> None:
@@ -161,29 +129,26 @@ class HTTPProtocol(asyncio.Protocol):
         exchange.release()
         self._exchange, self._delegate, self._waiting = None, _NOBODY, None
         if exchange.read_finished and exchange.keep_alive and not site.draining:
-            self.deadline = site.loop.time() + self._limits.idle_s
+            if self.drained is site.done:
+                self.deadline = site.loop.time() + self._limits.idle_s
             if (self._unread or self._paused) and not self._consuming:
                 site.loop.call_soon(self._continue)
         else:
             self._end(linger=not exchange.read_finished or self._offset < len(self._unread))
 
     def unclaimed(self, head: bytes) -> None:
-        """A 101 was answered: its handler detaches before the loop turns, or the connection closes behind the head."""
-        self._site.loop.call_soon(self._close_behind, head)
+        """A 101 was answered, and when the loop turned its handler had not detached: close behind the head."""
+        if self._exchange is not None and not self._ending:
+            self.transport.write(head)
+            self._release()
+            self._end(linger=False)
 
     def detach(self, head: bytes) -> IOStream:
-        """The socket as a stream of Tornado's, ``head`` written first.
-
-        Raises StreamClosedError when earlier answers are stuck, or TLS lies between.
-        """
-        transport = self.transport
-        if self._ending or transport.get_write_buffer_size() or self.context.protocol != "http":
+        """The socket as a stream of Tornado's, ``head`` written first. Raises StreamClosedError over TLS, or behind a stuck answer."""
+        if self._ending or self.transport.get_write_buffer_size() or self.context.protocol != "http":
             self.abort()
             raise StreamClosedError
-        transport.pause_reading()
-        stream = DetachedStream(transport.get_extra_info("socket").dup(), self._unread[self._offset :])
-        if head:
-            stream.write(head)
+        stream = detached(self.transport, self._unread[self._offset :], head)
         self._release()
         self.abort()
         return stream
@@ -201,9 +166,7 @@ class HTTPProtocol(asyncio.Protocol):
         """The deadline has passed: grant more time where the client keeps its rate, else answer 408 or close."""
         limits = self._limits
         if self._ending or self.drained is not self._site.done:
-            if self._unsent - (left := self.transport.get_write_buffer_size()) >= limits.min_rate * limits.write_s:
-                self._unsent, self._unsent_since = left, now
-            if left and now - self._unsent_since < limits.write_s:
+            if self._pace.kept(self.transport.get_write_buffer_size(), now):
                 self.deadline = now + min(limits.linger_s, limits.write_s)
             else:
                 self.abort()
@@ -235,10 +198,9 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _continue(self) -> None:
         """Read on, if nothing is in the way."""
-        if self._ending or self._consuming or self._blocked():
+        if self._ending or self._consuming:
             return
-        if self._unread:
-            self._consume()
+        self._consume()
         if self._paused and not self._ending and not self._blocked():
             self._paused = False
             self.transport.resume_reading()
@@ -287,10 +249,12 @@ class HTTPProtocol(asyncio.Protocol):
             result = self._delegate.headers_received(start_line, headers)
         except Exception as error:
             raise self._fault(error) from None
-        if result is None:
-            self._head_delivered()
-        else:
+        if result is not None:
             self._hold(result, self._head_delivered)
+        elif exchange.read_finished and self._exchange is exchange:
+            self._request_delivered(exchange)
+        else:
+            self._head_delivered()
         return True
 
     def _head_delivered(self) -> None:
@@ -303,8 +267,8 @@ class HTTPProtocol(asyncio.Protocol):
         length = self._parser.length
         if length is not None and length > exchange.max_body_bytes:
             raise Refused(413, f"the request body has more than {exchange.max_body_bytes} bytes")
+        self._body_began = self._site.loop.time()
         if length is None or self._offset + length > len(self._unread):
-            self._body_began = self._site.loop.time()
             self._set_deadline()
             if self._parser.expects_continue and not exchange.started and self._offset >= len(self._unread):
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -330,7 +294,8 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _request_delivered(self, exchange: Exchange) -> None:
         exchange.read_finished = exchange.handed = True
-        self.deadline = math.inf
+        if self.drained is self._site.done:
+            self.deadline = math.inf
         try:
             self._delegate.finish()
         except Exception as error:
@@ -341,34 +306,27 @@ class HTTPProtocol(asyncio.Protocol):
         """Read on, beginning with ``then``, when what the delegate returned is done."""
         self._waiting = asyncio.ensure_future(result)
         self._held_since = self._site.loop.time()
-        if self._waiting.done():
-            self._settle(then)
-        else:
-            self._waiting.add_done_callback(functools.partial(self._settled, then))
+        self._waiting.add_done_callback(functools.partial(self._settled, then))
 
     def _settled(self, then: Callable[[], None], future: asyncio.Future[Any]) -> None:
         if self._waiting is not future:  # the connection went on without it
             if not future.cancelled() and future.exception() is not None:
-                _log.debug("a delegate failed after its request", exc_info=future.exception())
+                _log.info("a delegate failed after its request", exc_info=future.exception())
             return
-        try:
-            self._settle(then)
-        except Refused as refused:
-            self._refuse(refused)
-        else:
-            self._continue()
-
-    def _settle(self, then: Callable[[], None]) -> None:
-        future, self._waiting = self._waiting, None
+        self._waiting = None
         self._body_began += self._site.loop.time() - self._held_since
         try:
-            if future is not None:
+            try:
                 future.result()
-        except (Exception, asyncio.CancelledError) as error:
-            raise self._fault(error) from None
-        if self._exchange is not None:
+            except (Exception, asyncio.CancelledError) as error:
+                raise self._fault(error) from None
+            then()
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self._continue()
+        if self._exchange is not None and not self._ending:
             self._set_deadline()
-        then()
 
     def _fault(self, error: BaseException) -> Refused:
         """What the client hears of an exception of its delegate's."""
@@ -388,6 +346,8 @@ class HTTPProtocol(asyncio.Protocol):
         else:
             longest = limits.body_s if exchange.body_timeout is None else exchange.body_timeout
             self.deadline = self._body_began + min(longest, limits.grace_s + self._parser.received / limits.min_rate)
+        if self.drained is not self._site.done:
+            self.deadline = min(self.deadline, now + limits.write_s)
 
     def _release(self) -> None:
         """Be done with the request under way."""
@@ -398,10 +358,10 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _forsake(self) -> None:
         """Tell whoever works on the request under way that nobody waits for it."""
-        exchange, delegate = self._exchange, self._delegate
+        exchange = self._exchange
         if exchange is None:
             return
-        tell = exchange.close_callback if exchange.handed else delegate.on_connection_close
+        tell = exchange.close_callback if exchange.handed else self._delegate.on_connection_close
         self._release()
         try:
             if tell is not None:
@@ -419,22 +379,16 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange is not None and exchange.started:
             self._end(linger=False)
             return
-        content_type, body = self._site.error_body(refused.status, refused.message)
-        server = f"Server: {self._site.server}\r\n" if self._site.server else ""
-        retry = "Retry-After: 1\r\n" if refused.status == 503 else ""
-        head = (
-            f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}\r\n{server}{retry}"
-            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
         bodiless = self._unread.startswith(b"HEAD ", self._offset) if exchange is None else exchange.start_line.method == "HEAD"
-        self.transport.write(head.encode() + (b"" if bodiless else body))
+        self.transport.write(self._site.refusal(refused, bodiless=bodiless))
         self._end(linger=True)
 
     def _end(self, *, linger: bool) -> None:
         """Close behind what was written; ``linger``: while reading on, since closing on unread bytes would destroy the answer."""
         self._ending = True
-        self._unsent, self._unsent_since = self.transport.get_write_buffer_size(), self._site.loop.time()
-        self.deadline = self._unsent_since + min(self._limits.linger_s, self._limits.write_s)
+        now = self._site.loop.time()
+        self._pace.begin(self.transport.get_write_buffer_size(), now)
+        self.deadline = now + min(self._limits.linger_s, self._limits.write_s)
         if linger and self.transport.can_write_eof():
             self.transport.write_eof()
             if self._paused:
@@ -442,18 +396,3 @@ class HTTPProtocol(asyncio.Protocol):
                 self.transport.resume_reading()
         else:
             self.transport.close()
-
-    def _drop(self, size: int) -> None:
-        self._dropped += size
-        if self._dropped > self._limits.linger_bytes and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def _close_behind(self, head: bytes) -> None:
-        if self._exchange is not None and not self._ending:
-            self.transport.write(head)
-            self._release()
-            self._end(linger=False)
-
-
-_NOBODY = httputil.HTTPMessageDelegate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 from tornado.iostream import IOStream
@@ -22,3 +23,12 @@ class DetachedStream(IOStream):
         buf[:size] = self._unread[:size]
         self._unread = self._unread[size:]
         return size
+
+
+def detached(transport: asyncio.Transport, unread: bytes, head: bytes) -> DetachedStream:
+    """A stream on the socket of a transport, which may then be aborted; ``head`` is written to it first."""
+    transport.pause_reading()
+    stream = DetachedStream(transport.get_extra_info("socket").dup(), unread)
+    if head:
+        stream.write(head)
+    return stream

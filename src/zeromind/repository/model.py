@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
 from zeromind.repository.lifecycle import Lifecycle, State
-from zeromind.scheduler.dispatcher import Dispatcher
+from zeromind.scheduler.dispatcher import Answer, Dispatcher, Entry
 from zeromind.scheduler.queue import BatchQueue
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.tensors import InferRequest, Interface
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Model:
         self.memory_consumed = 0
         self.load_time = 0.0
         self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
-        self._queue_bounds = (task.max_batch_size, max_queue, max_queue_bytes)
+        self._queue_bounds = (task.max_batch_size, max_queue, max_queue_bytes, task.max_queue_delay_us / 1e6)
         self._dispatcher: Dispatcher | None = None
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
@@ -60,9 +61,11 @@ class Model:
             await self._stop_workers()
             self._finish_drop()
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
-        self._dispatcher = Dispatcher(self._workers, BatchQueue(*self._queue_bounds))
+        rows, *bounds = self._queue_bounds
+        queue: BatchQueue[Entry] = BatchQueue(rows if self.interface.spec.batches else 1, *bounds)
+        self._dispatcher = Dispatcher(self._workers, queue)
         for worker in self._workers:
-            worker.on_death = self._dispatcher.rouse
+            worker.on_room = self._dispatcher.pump
         self.life.enter(State.READY)
         self._settled.set()
 
@@ -79,11 +82,15 @@ class Model:
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped", self.task.id)
         return self.interface
 
-    async def infer(self, request: InferRequest, deadline: float) -> InferResponse:
-        """The answer to a request that fits the interface. Raises BUSY, DEADLINE, WORKER_CRASHED, or the request's own fault."""
-        await self.ready(deadline)
-        assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of ours
-        return await self._dispatcher.submit(request, deadline)
+    def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None]) -> Entry:
+        """Take a request that fits the interface of a ready model; ``reply`` is called once. Raises BUSY."""
+        assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of the caller
+        return self._dispatcher.submit(request, deadline, reply)
+
+    def withdraw(self, entry: Entry) -> None:
+        """Forget a request whose client has left."""
+        if self._dispatcher is not None:
+            self._dispatcher.withdraw(entry)
 
     async def drop(self, at_once: ZeroMindError | None = None) -> int:
         """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.

@@ -120,7 +120,8 @@ class Registry:
             config.model_types,
             config.adapter_folders,
             config.filter_folders,
-            max(1, (os.cpu_count() or 1) // task.instances),
+            task.threads or max(1, (os.cpu_count() or 1) // task.instances),
+            config.debug,
         )
 
 

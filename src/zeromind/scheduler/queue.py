@@ -12,34 +12,37 @@ from typing import Generic, TypeVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
 
-T = TypeVar("T")
-
 
 @dataclasses.dataclass(eq=False, slots=True)
-class Waiting(Generic[T]):
+class Waiting:
     """One request in the queue: ``rows`` it adds to a batch, ``nbytes`` it holds, ``kind`` = what must be equal to join a batch."""
 
-    item: T
     rows: int
     nbytes: int
     deadline: float
     kind: Hashable = None
+    since: float = 0.0
 
 
-class BatchQueue(Generic[T]):
+W = TypeVar("W", bound=Waiting)
+
+
+class BatchQueue(Generic[W]):
     """Holds what waits; every entry leaves it once for each time it came: by ``take``, ``expire``, ``remove`` or ``clear``."""
 
-    def __init__(self, max_rows: int, max_count: int, max_bytes: int) -> None:
-        self._max_rows = max_rows
+    def __init__(self, max_rows: int, max_count: int, max_bytes: int, max_delay_s: float = 0.0) -> None:
+        self.max_rows = max_rows
         self._max_count = max_count
         self._max_bytes = max_bytes
-        self._waiting: collections.OrderedDict[int, Waiting[T]] = collections.OrderedDict()
+        self._max_delay_s = max_delay_s
+        self._waiting: collections.OrderedDict[int, W] = collections.OrderedDict()
         self.nbytes = 0
+        self.rows = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, entry: Waiting[T]) -> None:
+    def put(self, entry: W) -> None:
         """Append an entry. Raises BUSY when a bound would be passed; a single entry may be of any size."""
         if len(self._waiting) >= self._max_count or (self._waiting and self.nbytes + entry.nbytes > self._max_bytes):
             raise ZeroMindError(
@@ -47,49 +50,67 @@ class BatchQueue(Generic[T]):
             )
         self._waiting[id(entry)] = entry
         self.nbytes += entry.nbytes
+        self.rows += entry.rows
 
-    def put_back(self, entries: Sequence[Waiting[T]]) -> None:
+    def put_back(self, entries: Sequence[W]) -> None:
         """Let entries that were taken wait again, before all others, in their order; the bounds have let them in already."""
         for entry in reversed(entries):
             self._waiting[id(entry)] = entry
             self._waiting.move_to_end(id(entry), last=False)
             self.nbytes += entry.nbytes
+            self.rows += entry.rows
 
-    def take(self, now: float) -> list[Waiting[T]]:
+    def due(self, now: float) -> float:
+        """Seconds until a batch should leave although it is not full; 0 if it should now. Of no meaning for an empty queue."""
+        if not self._max_delay_s or self.rows >= self.max_rows:
+            return 0.0
+        oldest = next(iter(self._waiting.values()))
+        return max(0.0, oldest.since + self._max_delay_s - now)
+
+    def fills(self, running_rows: int) -> bool:
+        """Whether enough waits to stage the next batch behind one that runs: staging less would split what could be joined."""
+        return self.rows >= min(running_rows, self.max_rows)
+
+    def take(self, now: float) -> list[W]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.
 
         Entries past their deadline are passed over: ``expire`` gives them.
         """
-        batch: list[Waiting[T]] = []
+        batch: list[W] = []
         rows = 0
         for entry in self._waiting.values():
-            if entry.deadline <= now or (batch and (entry.kind != batch[0].kind or rows + entry.rows > self._max_rows)):
+            if entry.deadline <= now or (batch and (entry.kind != batch[0].kind or rows + entry.rows > self.max_rows)):
                 continue
             batch.append(entry)
             rows += entry.rows
-            if rows >= self._max_rows:
+            if rows >= self.max_rows:
                 break
         for entry in batch:
             self.remove(entry)
         return batch
 
-    def expire(self, now: float) -> list[Waiting[T]]:
+    def expire(self, now: float) -> list[W]:
         """Take out the entries whose deadline has passed."""
         late = [entry for entry in self._waiting.values() if entry.deadline <= now]
         for entry in late:
             self.remove(entry)
         return late
 
-    def clear(self) -> list[Waiting[T]]:
+    def next_deadline(self) -> float | None:
+        """The earliest deadline of all that waits; None if nothing does."""
+        return min((entry.deadline for entry in self._waiting.values()), default=None)
+
+    def clear(self) -> list[W]:
         """Take out everything."""
         entries = list(self._waiting.values())
         self._waiting.clear()
-        self.nbytes = 0
+        self.nbytes = self.rows = 0
         return entries
 
-    def remove(self, entry: Waiting[T]) -> bool:
+    def remove(self, entry: W) -> bool:
         """Take an entry out; False if it has left already."""
         if self._waiting.pop(id(entry), None) is None:
             return False
         self.nbytes -= entry.nbytes
+        self.rows -= entry.rows
         return True

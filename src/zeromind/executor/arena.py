@@ -1,0 +1,70 @@
+"""Memory that front and worker both map: tensors cross in it, only their places go over the socket.
+
+It is made by the front, nameless, and inherited by the worker, so that nobody else can open it and nothing is left when both end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import tempfile
+
+SLOTS = 2
+"""How many batches may be under way at once: one runs, one is staged."""
+SLOT_BYTES = 512 << 20
+"""The room for one batch and its answer, in bytes. It is sparse: only what is used takes memory."""
+KEPT_BYTES = 32 << 20
+"""How much of a slot stays with it between batches; what a larger batch used beyond goes back to the system."""
+ALIGNMENT = 64
+
+
+class Arena:
+    """The slots, as one writable ``memoryview`` each."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._map = mmap.mmap(descriptor, SLOTS * SLOT_BYTES)
+        with memoryview(self._map) as whole:
+            self.slots = [whole[index * SLOT_BYTES : (index + 1) * SLOT_BYTES] for index in range(SLOTS)]
+
+    @classmethod
+    def create(cls) -> Arena:
+        """A new one, all zeros. Raises OSError where the system has no room."""
+        descriptor = _nameless()
+        try:
+            os.truncate(descriptor, SLOTS * SLOT_BYTES)
+            return cls(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+
+    def give_back(self, slot: int, used: int) -> None:
+        """Return to the system what a large batch used of a slot beyond what is worth keeping."""
+        if used > KEPT_BYTES and hasattr(mmap, "MADV_REMOVE"):
+            with contextlib.suppress(OSError):  # a file system without holes keeps the memory
+                start = slot * SLOT_BYTES + KEPT_BYTES
+                self._map.madvise(mmap.MADV_REMOVE, start, -(-(used - KEPT_BYTES) // mmap.PAGESIZE) * mmap.PAGESIZE)
+
+    def close(self) -> None:
+        """Unmap, unless an array still looks at it: then it goes with the array."""
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
+        with contextlib.suppress(BufferError):
+            for slot in self.slots:
+                slot.release()
+            self._map.close()
+
+
+def aligned(offset: int) -> int:
+    """The next offset at which a tensor of any dtype may begin."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _nameless() -> int:
+    """A descriptor of memory without a name: memfd, or where that is absent a file that is unlinked at once."""
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):
+            return os.memfd_create("zeromind", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as file:  # noqa: PTH112, S108 - memory, not disk
+        return os.dup(file.fileno())

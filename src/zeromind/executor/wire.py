@@ -1,0 +1,153 @@
+"""The language between front and worker while a model runs: small binary frames that say where in the arena the tensors lie.
+
+Little-endian. Every frame begins with ``u32 length of the rest``. A batch (front to worker) and its answers (back) look alike:
+
+    u8 slot, u16 number of groups, then per group:
+        u16 number of requests n, u8 fault, f64 seconds, n x u32 rows, u16 number of values, then per value:
+            u16 tensor (its place in the interface), u8 media, u8 dimensions d, u64 offset in the slot, u64 bytes, d x u64 size
+
+A group is what is answered by one run of the model: requests joined along the first dimension, or one alone. ``media`` 0 is a tensor
+in the dtype of its spec (BYTES: each element behind its u32 length), else an encoded value of that media type. A group with
+``fault`` has one encoded value, the fault as JSON. The receiver checks every place against the slot before it looks there.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeromind import datatypes
+from zeromind.executor import frames
+from zeromind.executor.arena import aligned
+from zeromind.executor.group import Group
+from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec
+
+_HEAD = struct.Struct("<BH")
+_GROUP = struct.Struct("<HBd")
+_COUNT = struct.Struct("<H")
+_VALUE = struct.Struct("<HBBQQ")
+_LENGTH = struct.Struct("<I")
+_JSON = "application/json"
+
+
+class NoRoomError(Exception):
+    """The values do not fit into a slot of the arena."""
+
+
+class Wire:
+    """Writes and reads the frames of one interface; ``inputs`` for batches, else for answers."""
+
+    def __init__(self, interface: Interface, inputs: bool) -> None:
+        self._specs: Sequence[TensorSpec] = interface.spec.inputs if inputs else interface.spec.outputs
+        self._places = {spec.name: index for index, spec in enumerate(self._specs)}
+        self._media = ("", _JSON, *sorted({media for types in interface.media.values() for media in types} - {_JSON}))
+        self._codes = {media: code for code, media in enumerate(self._media)}
+
+    def write(self, index: int, slot: memoryview, groups: Sequence[Group], start: int = 0) -> tuple[bytes, int]:
+        """The frame for groups whose values now lie in the slot from ``start`` on, and where they end.
+
+        Raises NoRoomError if they do not fit.
+        """
+        parts = [_HEAD.pack(index, len(groups))]
+        for group in groups:
+            count = len(group.rows)
+            values = {"": Encoded(_JSON, json.dumps(frames.fault_to_json(group.fault)).encode())} if group.fault else group.values
+            parts.append(_GROUP.pack(count, group.fault is not None, group.seconds))
+            parts.append(struct.pack(f"<{count}I", *group.rows))
+            parts.append(_COUNT.pack(len(values)))
+            for name, value in values.items():
+                place = self._places.get(name, 0)
+                start = aligned(start)
+                if isinstance(value, Encoded):
+                    size = _put(slot, start, value.data)
+                    parts.append(_VALUE.pack(place, self._codes[value.media], 0, start, size))
+                else:
+                    shape, size = self._put_tensor(slot, start, value, self._specs[place])
+                    parts.append(_VALUE.pack(place, 0, len(shape), start, size))
+                    parts.append(struct.pack(f"<{len(shape)}Q", *shape))
+                start += size
+        body = b"".join(parts)
+        return frames.PREFIX.pack(len(body)) + body, start
+
+    def read(self, frame: bytes | bytearray | memoryview, slots: Sequence[memoryview]) -> tuple[int, list[Group], int]:
+        """The slot's index, the groups of a frame without its prefix, and where their values end; arrays are views of the slot.
+
+        Raises FrameError.
+        """
+        try:
+            return self._read(frame, slots)
+        except (struct.error, IndexError, ValueError, KeyError) as error:
+            raise frames.FrameError(str(error)) from error
+
+    def _read(self, frame: bytes | bytearray | memoryview, slots: Sequence[memoryview]) -> tuple[int, list[Group], int]:
+        index, group_count = _HEAD.unpack_from(frame)
+        slot, end = slots[index], 0
+        at = _HEAD.size
+        groups = []
+        for _ in range(group_count):
+            count, fault, seconds = _GROUP.unpack_from(frame, at)
+            at += _GROUP.size
+            rows = list(struct.unpack_from(f"<{count}I", frame, at))
+            at += 4 * count
+            (value_count,) = _COUNT.unpack_from(frame, at)
+            at += _COUNT.size
+            group = Group(rows, {}, None, seconds)
+            for _ in range(value_count):
+                place, media, dimensions, offset, size = _VALUE.unpack_from(frame, at)
+                at += _VALUE.size
+                shape = struct.unpack_from(f"<{dimensions}Q", frame, at)
+                at += 8 * dimensions
+                end = offset + size
+                if end > len(slot):
+                    raise frames.FrameError(f"a value ends at {end} of {len(slot)}")
+                if fault:
+                    group.fault = frames.fault_from_json(frames.unpack(slot[offset:end]))
+                elif media:
+                    group.values[self._specs[place].name] = Encoded(self._media[media], bytes(slot[offset:end]))
+                else:
+                    spec = self._specs[place]
+                    group.values[spec.name] = _tensor(slot, offset, size, shape, spec)
+            groups.append(group)
+        return index, groups, end
+
+    def _put_tensor(self, slot: memoryview, start: int, value: Tensor | list[Tensor], spec: TensorSpec) -> tuple[Sequence[int], int]:
+        if spec.datatype == "BYTES":
+            array = np.concatenate(value) if isinstance(value, list) else value
+            items = datatypes.as_bytes(array).reshape(-1).tolist()
+            return array.shape, _put(slot, start, b"".join(part for item in items for part in (_LENGTH.pack(len(item)), item)))
+        first = value[0] if isinstance(value, list) else value
+        rows = sum(map(len, value)) if isinstance(value, list) else 0
+        shape = (rows, *first.shape[1:]) if isinstance(value, list) else first.shape
+        size = sum(array.nbytes for array in value) if isinstance(value, list) else first.nbytes
+        if start + size > len(slot):
+            raise NoRoomError(f"{start + size} bytes")
+        target: Tensor = np.frombuffer(slot, spec.dtype, size // spec.dtype.itemsize, start).reshape(shape)
+        if isinstance(value, list):
+            np.concatenate(value, out=target)
+        else:
+            target[...] = value
+        return shape, size
+
+
+def _put(slot: memoryview, start: int, data: bytes) -> int:
+    if start + len(data) > len(slot):
+        raise NoRoomError(f"{start + len(data)} bytes")
+    slot[start : start + len(data)] = data
+    return len(data)
+
+
+def _tensor(slot: memoryview, offset: int, size: int, shape: tuple[int, ...], spec: TensorSpec) -> Tensor:
+    if spec.datatype != "BYTES":
+        return np.frombuffer(slot, spec.dtype, size // spec.dtype.itemsize, offset).reshape(shape)
+    data, at = bytes(slot[offset : offset + size]), 0
+    items = []
+    while at < size:
+        (length,) = _LENGTH.unpack_from(data, at)
+        items.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    out = np.empty(len(items), np.object_)
+    out[:] = items
+    return out.reshape(shape)

@@ -1,0 +1,73 @@
+"""What the connections of one listener share."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+
+from tornado import httputil
+
+from zeromind.http.limits import Limits
+from zeromind.http.parser import Refused
+
+
+def plain(_status: int, message: str) -> tuple[str, bytes]:
+    """The body of a refusal where nobody says otherwise: its content type and its bytes."""
+    return "text/plain; charset=utf-8", message.encode() + b"\n"
+
+
+class Connection(Protocol):
+    """What a listener asks of its connections."""
+
+    deadline: float
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+
+    def drain(self) -> None:
+        """Close behind the request under way."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+@dataclasses.dataclass(slots=True)
+class Site:
+    """An application, its bounds, and who is connected to it."""
+
+    application: httputil.HTTPServerConnectionDelegate
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    error_body: Callable[[int, str], tuple[str, bytes]] = plain
+    server: str = ""
+    """The Server field of refusals; nothing when empty."""
+    connections: set[Connection] = dataclasses.field(default_factory=set)
+    draining: bool = False
+    emptied: asyncio.Future[None] | None = None
+    """Done when the last connection closes, where somebody waits for that."""
+    done: asyncio.Future[None] = dataclasses.field(init=False)
+    """What a write returns that need not be waited for."""
+
+    def __post_init__(self) -> None:
+        self.done = self.loop.create_future()
+        self.done.set_result(None)
+
+    def lost(self, connection: Connection) -> None:
+        """A connection has closed."""
+        self.connections.discard(connection)
+        if self.emptied is not None and not self.connections and not self.emptied.done():
+            self.emptied.set_result(None)
+
+    def refusal(self, refused: Refused, *, bodiless: bool) -> bytes:
+        """The answer in the application's stead, after which the connection closes."""
+        content_type, body = self.error_body(refused.status, refused.message)
+        lines = [f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}"]
+        if self.server:
+            lines.append(f"Server: {self.server}")
+        if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            lines.append("Retry-After: 1")
+        lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close", "\r\n"]
+        return "\r\n".join(lines).encode() + (b"" if bodiless else body)
