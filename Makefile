@@ -45,6 +45,9 @@ format: $(VENV)/.test ## rewrite the code in the house's format, mend what can b
 proto: $(VENV)/.test ## compile the gRPC messages anew
 	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto health.proto
 
+docs: $(VENV)/.test ## write docs/reference.md anew from the code
+	@$(BIN)/python docs/reference.py
+
 clean: ## remove the environment and whatever was built or cached; logs and state stay
 	@rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,7 +40,8 @@ def settings() -> Iterator[str]:
         flag = f"`--{option.key.replace('_', '-')}`" if option.flag else ""
         yield f"| `{option.key}` | `{option.variable}` | {flag} | `{json.dumps(option.default)}` | {explained(option)} |"
     yield from ("", "## A task's keys", "")
-    yield "An object in `tasks`, or the body of `/model/load`. A key that is not listed here goes to the task's adapter, which refuses what it does not know."
+    yield "An object in `tasks`, or the body of `/model/load`. A key that is not listed here goes to the task's adapter, which refuses"
+    yield "what it does not know."
     yield ""
     yield "| key | default | |"
     yield "|---|---|---|"
@@ -58,9 +59,7 @@ def explained(option: Option) -> str:
 def routes() -> Iterator[str]:
     yield from ("", "## Routes", "", "| route | methods | |", "|---|---|---|")
     for handler in app.BUILT_IN:
-        methods = [method for method in handler.SUPPORTED_METHODS if getattr(handler, method.lower()) is not getattr(app.tornado.web.RequestHandler, method.lower())]
-        shown = "`/`, `/info`" if handler.route == "/(?:info)?" else f"`{handler.route}`"
-        yield f"| {shown} | {', '.join(methods)} | {handler.summary} |"
+        yield f"| `{handler.shown or handler.route}` | {', '.join(handler.methods())} | {handler.summary} |"
 
 
 def errors() -> Iterator[str]:

@@ -76,6 +76,8 @@ class Engine:
         future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer) -> None:
+            if future.done():
+                return  # cancelled, a moment ago
             if isinstance(answer, ZeroMindError):
                 future.set_exception(answer)
             else:
@@ -99,16 +101,20 @@ class Engine:
 
     async def _submit_late(
         self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]
-    ) -> None:
-        """Submit once the model has loaded."""
+    ) -> Entry | None:
+        """Submit once the model has loaded; what goes wrong is the answer."""
         self._active += 1
         try:
             await model.ready(deadline)
-            self._submit(model, decode, deadline, reply)
+            return self._submit(model, decode, deadline, reply)
         except ZeroMindError as error:
             reply(error)
+        except Exception:
+            _log.exception("a request for model %r failed for an unknown reason", model.task.id)
+            reply(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log"))
         finally:
             self._active -= 1
+        return None
 
     async def load(self, source: Mapping[str, Any]) -> Model:
         """Load a task that a client sent. Raises ALREADY_LOADED, or what is wrong with the task or its model."""
@@ -182,20 +188,21 @@ class Engine:
             self._active -= 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Submitted:
     """A request that is under way."""
 
     model: Model
     _entry: Entry | None
-    _late: asyncio.Task[None] | None = None
+    _late: asyncio.Task[Entry | None] | None = None
 
     def withdraw(self) -> None:
         """Forget it: its client has left, and no answer is wanted."""
-        if self._entry is not None:
-            self.model.withdraw(self._entry)
-        if self._late is not None:
-            self._late.cancel()
+        entry = self._entry
+        if self._late is not None and not self._late.cancel() and not self._late.cancelled():
+            entry = self._late.result()
+        if entry is not None:
+            self.model.withdraw(entry)
 
 
 def check_rows(request: InferRequest) -> None:

@@ -309,7 +309,7 @@ class TestExternalData:
         try:
             onnx_file.check_external_data(path)
         except ZeroMindError as error:
-            assert error.kind is ErrorKind.LOAD_FAILED  # noqa: PT017
+            assert error.kind is ErrorKind.LOAD_FAILED  # noqa: PT017 - whether it fails at all depends on the example
 
 
 def _sized(data):

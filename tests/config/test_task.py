@@ -58,6 +58,7 @@ WRONG = {
     "output_filters": [5, {"x": {}}], "inputs": [{}, "x", [5], None], "outputs": [5], "instances": [0, 65, 1.0, True, "1", None],
     "isolation": ["none", None, 5, []], "timeout_s": [0, -1, float("inf"), float("nan"), 1e9, "30", True, None],
     "device": [0, None], "allow_code": [1, "true", None], "max_batch_size": [0, 1 << 20, 1.5],
+    "max_queue_delay_us": [-1, 1e9, "5"], "threads": [-1, 2000, 1.5, True],
 }  # fmt: skip
 
 

@@ -129,5 +129,6 @@ def test_every_sample_is_read(tmp_path):
         "asyncio.run(main())\n"
     )
     body = json.dumps({"conv2d_1_input:0": pictures})
-    done = subprocess.run([sys.executable, "-c", script, str(file), body], cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=True)
+    command = [sys.executable, "-c", script, str(file), body]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=True)
     assert json.loads(done.stdout)["result"] == {"dense_2/Softmax:0": list(range(10))}

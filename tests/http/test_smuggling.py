@@ -156,7 +156,7 @@ ACCEPTED = {
 
 class Echo(RequestHandler):
     SUPPORTED_METHODS = (*RequestHandler.SUPPORTED_METHODS, "FROB")
-    seen: list[str] = []  # noqa: RUF012
+    seen: list[str] = []  # noqa: RUF012 - one list for the one class
 
     def prepare(self):
         self.seen.append(self.request.uri)

@@ -115,7 +115,7 @@ def _opened(path: Path, most_bytes: int) -> Iterator[_Reader]:
     with path.open("rb") as file, _decompressed(file) as stream:
         reader = _Reader(path, stream, total)
         # As a stream, since seeking back in a compressed file would decompress it again.
-        with tarfile.open(fileobj=reader, mode="r|") as reader.tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=reader, mode="r|") as reader.tar:  # type: ignore[call-overload]  # any reader will do for a stream
             yield reader
 
 

@@ -48,8 +48,9 @@ class Arena:
 
     def close(self) -> None:
         """Unmap, unless an array still looks at it: then it goes with the array."""
-        with contextlib.suppress(OSError):
-            os.close(self.descriptor)
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
         with contextlib.suppress(BufferError):
             for slot in self.slots:
                 slot.release()

@@ -55,6 +55,13 @@ class Group:
         return [InferResponse(part, self.seconds) for part in self.cut()]
 
 
+def outcome(groups: Sequence[Group]) -> list[Answer] | ZeroMindError:
+    """What a batch came to: an answer per request, in order; or the fault of them all, if the model was run on them as one."""
+    if len(groups) == 1 and groups[0].fault is not None:
+        return groups[0].fault
+    return [answer for group in groups for answer in group.answers()]
+
+
 def grouped(batch: Sequence[InferRequest], rows: Sequence[int], interface: Interface) -> list[Group]:
     """A batch of requests that agree in their tensors: one group if they are all tensors, else one group each."""
     first = batch[0].inputs

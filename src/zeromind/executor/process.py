@@ -15,8 +15,8 @@ import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames
-from zeromind.executor.arena import SLOTS, Arena
-from zeromind.executor.group import Answer, grouped
+from zeromind.executor.arena import SLOT_BYTES, SLOTS, Arena
+from zeromind.executor.group import Answer, grouped, outcome
 from zeromind.executor.order import Order
 from zeromind.executor.wire import NoRoomError, Wire
 from zeromind.tensors import InferRequest, Interface
@@ -43,7 +43,7 @@ class ProcessExecutor:
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
         self._free = list(range(SLOTS))
-        self._running: dict[int, tuple[int, Answered]] = {}
+        self._running: dict[int, tuple[int, int, Answered]] = {}
         self._received = bytearray()
         self._unsent = bytearray()
         self.alive = False
@@ -84,16 +84,18 @@ class ProcessExecutor:
 
     def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
         """Hand over a batch of requests that agree; ``answered`` is called once, later, its arrays valid until it returns."""
-        slot = self._free.pop()
+        arena = self._arena
+        assert arena is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
+        slot = self._free[-1]
         try:
-            assert self._arena is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
-            frame, end = self._batches.write(slot, self._arena.slots[slot], grouped(batch, rows, self._interface))
+            frame, end = self._batches.write(slot, arena.slots[slot], grouped(batch, rows, self._interface))
         except NoRoomError as error:
-            self._free.append(slot)
+            arena.give_back(slot, SLOT_BYTES)
             fault = ZeroMindError(ErrorKind.BODY_TOO_LARGE, f"the request's tensors are too large to be handed over: {error}")
             asyncio.get_running_loop().call_soon(answered, fault)
             return
-        self._running[slot] = (end, answered)
+        self._free.pop()
+        self._running[slot] = (len(batch), end, answered)
         self._write(frame)
 
     def kill(self) -> None:
@@ -222,11 +224,12 @@ class ProcessExecutor:
         arena = self._arena
         assert arena is not None, "it has started"  # noqa: S101 - a fault of ours
         slot, groups, end = self._answers.read(frame, arena.slots)
-        if slot not in self._running:
-            raise frames.FrameError(f"an answer for slot {slot}, in which nothing runs")
-        sent, answered = self._running.pop(slot)
-        answered([answer for group in groups for answer in group.answers()])
-        del groups
+        count, sent, answered = self._running.get(slot, (-1, 0, _nobody))
+        if sum(len(group.rows) for group in groups) != count:
+            raise frames.FrameError(f"an answer for slot {slot}, in which {max(count, 0)} requests run")
+        del self._running[slot]
+        answered(outcome(groups))
+        del groups  # the arrays must not see what comes into the slot next
         arena.give_back(slot, max(sent, end))
         self._free.append(slot)
         if self.alive:
@@ -246,9 +249,9 @@ class ProcessExecutor:
         self._on_death()
 
     def _fail(self, sentence: str) -> None:
-        for _, answered in list(self._running.values()):
+        running, self._running = self._running, {}
+        for _, _, answered in reversed(running.values()):  # who puts them back into a queue restores their order
             answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
-        self._running.clear()
 
     def _disconnect(self) -> None:
         """Let go of the socket and the memory. Answers that were received before are delivered already."""
@@ -262,6 +265,10 @@ class ProcessExecutor:
         arena, self._arena = self._arena, None
         if arena is not None:
             arena.close()
+
+
+def _nobody(_: object) -> None:
+    """Nothing runs in that slot."""
 
 
 async def _read(link: socket.socket, size: int) -> bytes:

@@ -26,7 +26,7 @@ from zeromind.tensors import Encoded, Interface, ModelSpec, Tensor, TensorSpec, 
 
 
 class Skill:
-    """One model with its filters. Loading raises ZeroMindError; ``run`` never raises, it answers each request."""
+    """One model with its filters. Loading raises ZeroMindError; ``run`` never raises: faults are in what it gives."""
 
     def __init__(self, order: Order) -> None:
         task = Task.parse(order.task)
@@ -60,7 +60,11 @@ class Skill:
         return bool(self._input_filters)
 
     def run(self, groups: Sequence[Group]) -> list[Group]:
-        """The answers to all requests of the groups, in their order, perhaps cut into other groups."""
+        """The answers to all requests of the groups, in their order, perhaps cut into other groups.
+
+        The fault of a group of several requests need be one's only: each should be tried again alone, with its tensors as they came,
+        since the model may have written into these.
+        """
         return self.predict([self.prepare(group) for group in groups])
 
     def prepare(self, group: Group) -> Group:
@@ -87,7 +91,11 @@ class Skill:
                 alike.setdefault(key, []).append(index)
         for indices in alike.values():
             # One request is one group here: only requests that need filters come in a batch of several groups.
-            singles = [single for answer in self._predict(_joined([prepared[index] for index in indices])) for single in answer.singles()]
+            parts = [prepared[index] for index in indices]
+            together = self._predict(_joined(parts))
+            if len(together) < len(parts) and together[0].fault:  # one's fault: the others must not have it
+                together = [answer for part in parts for answer in self._predict(part)]
+            singles = [single for answer in together for single in answer.singles()]
             answered.update(zip(indices, ([single] for single in singles), strict=True))
         return [group for index in range(len(prepared)) for group in answered[index]]
 
@@ -99,14 +107,12 @@ class Skill:
         return self._input_filters[name].tensor(value) if isinstance(value, Encoded) else value
 
     def _predict(self, group: Group) -> list[Group]:
-        """The answers of a group of tensors; where the joined call fails, each request is tried alone."""
+        """The answers of a group of tensors, or one fault for them all."""
         try:
             inputs = {self._input_names[name]: value for name, value in group.join().items()}
             outputs, seconds = self._timed(inputs)
         except ZeroMindError as error:
-            if len(group.rows) == 1:
-                return [Group(group.rows, {}, error)]
-            return [answer for single in Group(group.rows, group.join()).singles() for answer in self._predict(single)]
+            return [Group(group.rows, {}, error)]
         answered = Group(group.rows, outputs, None, seconds)
         return [self._finished(single) for single in answered.singles()] if self._output_filters else [answered]
 

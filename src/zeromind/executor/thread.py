@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor.group import Group, grouped
+from zeromind.executor.group import Group, grouped, outcome
 from zeromind.executor.order import Order
 from zeromind.executor.process import Answered
 from zeromind.executor.skill import Skill
@@ -78,9 +78,7 @@ class ThreadExecutor:
         self.alive = False
         self._skill = None
         self._jobs.put(None)
-        answered, self._answered = self._answered, None
-        if answered is not None:
-            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, "the model hung and its thread was left behind; it is loaded again"))
+        self._fail("the model hung and its thread was left behind; it is loaded again")
         self._on_death()
 
     async def stop(self) -> None:
@@ -91,6 +89,7 @@ class ThreadExecutor:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._call(skill.close), _STOP_GRACE_S)
             self._jobs.put(None)
+            self._fail("the model was ended before it answered")
 
     def memory(self) -> int:
         """How much the server's resident memory grew while the model loaded, in bytes."""
@@ -102,17 +101,23 @@ class ThreadExecutor:
         return None
 
     def _deliver(self, job: asyncio.Future[list[Group]]) -> None:
-        answered, self._answered = self._answered, None
-        if answered is None:
-            return  # it was left behind
         error = job.exception()
+        if self._answered is None:
+            return  # it was left behind
         if error is not None:
             _log.error("a batch failed for an unknown reason", exc_info=error)
-            answered(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log"))
+            self._answered(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log"))
         else:
-            answered([answer for group in job.result() for answer in group.answers()])
+            # The next batch has to wait until these answers are read: a model may use its arrays again.
+            self._answered(outcome(job.result()))
+        self._answered = None
         if self.alive:
             self._on_room()
+
+    def _fail(self, sentence: str) -> None:
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         job: concurrent.futures.Future[Any] = concurrent.futures.Future()

@@ -2,8 +2,8 @@
 
 Little-endian. Every frame begins with ``u32 length of the rest``. A batch (front to worker) and its answers (back) look alike:
 
-    u8 slot, u16 number of groups, then per group:
-        u16 number of requests n, u8 fault, f64 seconds, n x u32 rows, u16 number of values, then per value:
+    u8 slot, u32 number of groups, then per group:
+        u32 number of requests n, u8 fault, f64 seconds, n x u64 rows, u16 number of values, then per value:
             u16 tensor (its place in the interface), u8 media, u8 dimensions d, u64 offset in the slot, u64 bytes, d x u64 size
 
 A group is what is answered by one run of the model: requests joined along the first dimension, or one alone. ``media`` 0 is a tensor
@@ -14,6 +14,7 @@ in the dtype of its spec (BYTES: each element behind its u32 length), else an en
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 
@@ -25,8 +26,8 @@ from zeromind.executor.arena import aligned
 from zeromind.executor.group import Group
 from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec
 
-_HEAD = struct.Struct("<BH")
-_GROUP = struct.Struct("<HBd")
+_HEAD = struct.Struct("<BI")
+_GROUP = struct.Struct("<IBd")
 _COUNT = struct.Struct("<H")
 _VALUE = struct.Struct("<HBBQQ")
 _LENGTH = struct.Struct("<I")
@@ -42,6 +43,7 @@ class Wire:
 
     def __init__(self, interface: Interface, inputs: bool) -> None:
         self._specs: Sequence[TensorSpec] = interface.spec.inputs if inputs else interface.spec.outputs
+        self._inputs = inputs
         self._places = {spec.name: index for index, spec in enumerate(self._specs)}
         self._media = ("", _JSON, *sorted({media for types in interface.media.values() for media in types} - {_JSON}))
         self._codes = {media: code for code, media in enumerate(self._media)}
@@ -56,10 +58,10 @@ class Wire:
             count = len(group.rows)
             values = {"": Encoded(_JSON, json.dumps(frames.fault_to_json(group.fault)).encode())} if group.fault else group.values
             parts.append(_GROUP.pack(count, group.fault is not None, group.seconds))
-            parts.append(struct.pack(f"<{count}I", *group.rows))
+            parts.append(struct.pack(f"<{count}Q", *group.rows))
             parts.append(_COUNT.pack(len(values)))
             for name, value in values.items():
-                place = self._places.get(name, 0)
+                place = 0 if group.fault else self._places[name]
                 start = aligned(start)
                 if isinstance(value, Encoded):
                     size = _put(slot, start, value.data)
@@ -79,7 +81,7 @@ class Wire:
         """
         try:
             return self._read(frame, slots)
-        except (struct.error, IndexError, ValueError, KeyError) as error:
+        except (struct.error, IndexError, ValueError, OverflowError) as error:
             raise frames.FrameError(str(error)) from error
 
     def _read(self, frame: bytes | bytearray | memoryview, slots: Sequence[memoryview]) -> tuple[int, list[Group], int]:
@@ -90,8 +92,8 @@ class Wire:
         for _ in range(group_count):
             count, fault, seconds = _GROUP.unpack_from(frame, at)
             at += _GROUP.size
-            rows = list(struct.unpack_from(f"<{count}I", frame, at))
-            at += 4 * count
+            rows = list(struct.unpack_from(f"<{count}Q", frame, at))
+            at += 8 * count
             (value_count,) = _COUNT.unpack_from(frame, at)
             at += _COUNT.size
             group = Group(rows, {}, None, seconds)
@@ -100,28 +102,46 @@ class Wire:
                 at += _VALUE.size
                 shape = struct.unpack_from(f"<{dimensions}Q", frame, at)
                 at += 8 * dimensions
-                end = offset + size
-                if end > len(slot):
-                    raise frames.FrameError(f"a value ends at {end} of {len(slot)}")
+                if offset + size > len(slot):
+                    raise frames.FrameError(f"a value ends at {offset + size} of {len(slot)}")
+                end = max(end, offset + size)
                 if fault:
-                    group.fault = frames.fault_from_json(frames.unpack(slot[offset:end]))
+                    group.fault = frames.fault_from_json(frames.unpack(slot[offset : offset + size]))
                 elif media:
-                    group.values[self._specs[place].name] = Encoded(self._media[media], bytes(slot[offset:end]))
+                    group.values[self._specs[place].name] = Encoded(self._media[media], bytes(slot[offset : offset + size]))
                 else:
                     spec = self._specs[place]
                     group.values[spec.name] = _tensor(slot, offset, size, shape, spec)
+            self._check(group, bool(fault))
             groups.append(group)
+        if at != len(frame):
+            raise frames.FrameError(f"a frame of {len(frame)} bytes ends at {at}")
         return index, groups, end
+
+    def _check(self, group: Group, fault: bool) -> None:
+        """Refuse a group that cannot be cut into its requests, or whose requests would lack an output."""
+        if fault:
+            if group.fault is None:
+                raise frames.FrameError("a fault is missing")
+            return
+        if not self._inputs and len(group.values) != len(self._specs):
+            raise frames.FrameError(f"an answer has {len(group.values)} of {len(self._specs)} values")
+        if len(group.rows) == 1:
+            return
+        rows = sum(group.rows)
+        for name, value in group.values.items():
+            if isinstance(value, Encoded) or value.shape[:1] != (rows,):
+                raise frames.FrameError(f"{name!r} is no tensor of {rows} rows")
 
     def _put_tensor(self, slot: memoryview, start: int, value: Tensor | list[Tensor], spec: TensorSpec) -> tuple[Sequence[int], int]:
         if spec.datatype == "BYTES":
             array = np.concatenate(value) if isinstance(value, list) else value
-            items = datatypes.as_bytes(array).reshape(-1).tolist()
+            items: list[bytes] = datatypes.as_bytes(array).reshape(-1).tolist()
             return array.shape, _put(slot, start, b"".join(part for item in items for part in (_LENGTH.pack(len(item)), item)))
         first = value[0] if isinstance(value, list) else value
         rows = sum(map(len, value)) if isinstance(value, list) else 0
         shape = (rows, *first.shape[1:]) if isinstance(value, list) else first.shape
-        size = sum(array.nbytes for array in value) if isinstance(value, list) else first.nbytes
+        size = math.prod(shape) * spec.dtype.itemsize
         if start + size > len(slot):
             raise NoRoomError(f"{start + size} bytes")
         target: Tensor = np.frombuffer(slot, spec.dtype, size // spec.dtype.itemsize, start).reshape(shape)
@@ -141,13 +161,18 @@ def _put(slot: memoryview, start: int, data: bytes) -> int:
 
 def _tensor(slot: memoryview, offset: int, size: int, shape: tuple[int, ...], spec: TensorSpec) -> Tensor:
     if spec.datatype != "BYTES":
-        return np.frombuffer(slot, spec.dtype, size // spec.dtype.itemsize, offset).reshape(shape)
+        count = math.prod(shape)
+        if count * spec.dtype.itemsize != size:
+            raise frames.FrameError(f"{size} bytes are no {spec.datatype} tensor of shape {shape}")
+        return np.frombuffer(slot, spec.dtype, count, offset).reshape(shape)
     data, at = bytes(slot[offset : offset + size]), 0
     items = []
     while at < size:
         (length,) = _LENGTH.unpack_from(data, at)
         items.append(data[at + 4 : at + 4 + length])
         at += 4 + length
+    if at != size:
+        raise frames.FrameError(f"elements of {size} bytes end at {at}")
     out = np.empty(len(items), np.object_)
     out[:] = items
     return out.reshape(shape)

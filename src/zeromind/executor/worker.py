@@ -7,6 +7,7 @@ does, so that it never outlives the server.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import logging
 import os
 import queue
@@ -20,7 +21,7 @@ from typing import Any, TypeAlias
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames
-from zeromind.executor.arena import Arena
+from zeromind.executor.arena import SLOT_BYTES, Arena
 from zeromind.executor.group import Group
 from zeromind.executor.order import Order
 from zeromind.executor.skill import Skill
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
 """How long a skill may take to close once the server has let go of it."""
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
 
@@ -37,10 +40,20 @@ def main() -> None:
     """Serve one skill over the socket and the arena whose descriptors the command line names."""
     # The terminal's Ctrl-C goes to the server, which lets accepted requests finish before it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_the_server()
     # A framework that prints must not write where the server's own output goes.
     os.dup2(2, 1)
     with socket.socket(fileno=int(sys.argv[1])) as link:
         serve(link, Arena(int(sys.argv[2])))
+
+
+def _die_with_the_server() -> None:
+    """Have the system end this process when the server dies: a model that holds the GIL would not let ``_watch`` do it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def serve(link: socket.socket, arena: Arena) -> None:
@@ -100,7 +113,8 @@ class _Loop:
             frame, _ = self._answers.write(slot, view, groups, end)
         except NoRoomError as error:
             fault = ZeroMindError(ErrorKind.PREDICTION_FAILED, f"the answer is too large to be handed over: {error}")
-            frame, _ = self._answers.write(slot, view, [Group(group.rows, {}, fault) for group in groups])
+            self._arena.give_back(slot, SLOT_BYTES)
+            frame, _ = self._answers.write(slot, view, [Group([count for group in groups for count in group.rows], {}, fault)])
         self._link.sendall(frame)
 
 

@@ -13,12 +13,12 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, zeromind
+from zeromind.http import health, oip, zeromind
 from zeromind.http.handler import Handler, NotFound
 
 _access = logging.getLogger("zeromind.access")
 
-BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES)
+BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES, *oip.ROUTES)
 
 
 def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:

@@ -72,6 +72,11 @@ def body(error: ZeroMindError) -> bytes:
     return orjson.dumps({"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]})
 
 
+def plain(error: ZeroMindError) -> bytes:
+    """``{"error": sentence}``, as the Open Inference Protocol has it."""
+    return orjson.dumps({"error": _text(error.message, _MOST_MESSAGE)})
+
+
 def refusal(status: int, message: str, max_body_bytes: int) -> bytes:
     """The same for what the transport refuses before a handler sees it: ``message`` is its sentence."""
     if status != 413:

@@ -28,7 +28,7 @@ class Context:
             if transport.get_extra_info("sslcontext") is not None:
                 self.protocol = "https"
         # A Unix socket has no address of its own; what Tornado's server says then.
-        self.remote_ip = str(self.address[0]) if isinstance(self.address, tuple) and self.address else "0.0.0.0"  # noqa: S104
+        self.remote_ip = str(self.address[0]) if isinstance(self.address, tuple) and self.address else "0.0.0.0"  # noqa: S104 - it is shown, not listened on
 
     def __str__(self) -> str:
         return self.remote_ip

@@ -6,6 +6,7 @@ answer are all that is looked at. Whatever is unusual about a request sends it t
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Awaitable
 from typing import cast
@@ -13,6 +14,7 @@ from typing import cast
 import tornado.web
 from tornado import httputil
 
+from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Submitted
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -22,6 +24,7 @@ from zeromind.scheduler.dispatcher import Answer
 from zeromind.tensors import InferRequest, Interface
 
 PREDICT = "/model/predict?id="
+INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})/infer")
 _JSON = "application/json"
 
 
@@ -38,6 +41,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         method, path, _ = exchange.start_line
         if method == "POST" and path.startswith(PREDICT):
             return Prediction(self.engine, exchange, path[len(PREDICT) :])
+        if method == "POST" and (infer := INFER.fullmatch(path)):
+            return Inference(self.engine, exchange, infer[1])
         return self.application.start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
@@ -48,12 +53,12 @@ class Front(httputil.HTTPServerConnectionDelegate):
 class Prediction(httputil.HTTPMessageDelegate):
     """One request to ``/model/predict``."""
 
-    __slots__ = ("_body", "_engine", "_exchange", "_media", "_model_id", "_submitted")
+    __slots__ = ("_body", "_engine", "_exchange", "_media", "_query", "_submitted")
 
     def __init__(self, engine: Engine, exchange: Exchange, query: str) -> None:
         self._engine = engine
         self._exchange = exchange
-        self._model_id = query
+        self._query = query
         self._media = _JSON
         self._body: bytes | bytearray = b""
         self._submitted: Submitted | None = None
@@ -81,7 +86,7 @@ class Prediction(httputil.HTTPMessageDelegate):
     def finish(self) -> None:
         """The request is complete: have it answered."""
         try:
-            self._submitted = self._engine.submit(_model_id(self._model_id), self._decode, self._reply)
+            self._submitted = self._engine.submit(self._model(), self._decode, self._reply)
         except ZeroMindError as error:
             self._reply(error)
 
@@ -89,6 +94,10 @@ class Prediction(httputil.HTTPMessageDelegate):
         """The client has left: it needs no answer."""
         if self._submitted is not None:
             self._submitted.withdraw()
+
+    def _model(self) -> str:
+        """The model's id. Raises REQUEST_ATTRIBUTE if it is missing."""
+        return _model_id(self._query)
 
     def _decode(self, interface: Interface) -> InferRequest:
         return codec.decode(bytes(self._body), self._media, interface)
@@ -98,6 +107,27 @@ class Prediction(httputil.HTTPMessageDelegate):
             self._exchange.respond(envelope.status(answer), envelope.fields(answer), envelope.body(answer))
         else:
             self._exchange.respond(200, envelope.FIELDS, codec.encode_response(answer))
+
+
+class Inference(Prediction):
+    """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON."""
+
+    __slots__ = ("_interface", "_request_id")
+
+    def _model(self) -> str:
+        return self._query
+
+    def _decode(self, interface: Interface) -> InferRequest:
+        request = oip.decode_infer(bytes(self._body), interface)
+        self._interface, self._request_id = interface, request.id
+        return request
+
+    def _reply(self, answer: Answer) -> None:
+        if isinstance(answer, ZeroMindError):
+            self._exchange.respond(envelope.status(answer), envelope.fields(answer), envelope.plain(answer))
+        else:
+            body = oip.encode_infer(answer, self._interface, self._query, self._request_id)
+            self._exchange.respond(200, envelope.FIELDS, body)
 
 
 def _model_id(query: str) -> str:

@@ -108,7 +108,11 @@ class Handler(tornado.web.RequestHandler):
             self.set_header("Retry-After", str(envelope.RETRY_AFTER_S))
         if error.kind is ErrorKind.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._allowed())
-        self.send(envelope.body(error))
+        self.send(self.encode_error(error))
+
+    def encode_error(self, error: ZeroMindError) -> bytes:
+        """The body of a fault's answer, in the handler's dialect."""
+        return envelope.body(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave known faults to the access log; ``write_error`` logs the others with their id."""

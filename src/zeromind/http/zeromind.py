@@ -184,4 +184,5 @@ ROUTES: tuple[type[Handler], ...] = (
 def _task(model: Any) -> dict[str, Any]:
     task = model.task
     model_type = task.model_type or (model.interface.adapter if model.interface else "")
-    return {"input_filters": {}, "output_filters": {}, **task.source, "model_type": model_type}
+    first = {"id": task.id, "model_file": task.model_file, "model_type": model_type, "input_filters": {}, "output_filters": {}}
+    return {**first, **task.source, "model_type": model_type}

@@ -29,7 +29,7 @@ class Model:
         self.memory_consumed = 0
         self.load_time = 0.0
         self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
-        self._queue_bounds = (task.max_batch_size, max_queue, max_queue_bytes, task.max_queue_delay_us / 1e6)
+        self._max_queue, self._max_queue_bytes = max_queue, max_queue_bytes
         self._dispatcher: Dispatcher | None = None
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
@@ -61,8 +61,8 @@ class Model:
             await self._stop_workers()
             self._finish_drop()
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
-        rows, *bounds = self._queue_bounds
-        queue: BatchQueue[Entry] = BatchQueue(rows if self.interface.spec.batches else 1, *bounds)
+        rows = self.task.max_batch_size if self.interface.spec.batches else 1
+        queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
         self._dispatcher = Dispatcher(self._workers, queue)
         for worker in self._workers:
             worker.on_room = self._dispatcher.pump
@@ -95,8 +95,13 @@ class Model:
     async def drop(self, at_once: ZeroMindError | None = None) -> int:
         """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.
 
-        ``at_once`` is the fault that answers what runs, now, instead of its result.
+        ``at_once`` is the fault that answers what runs, now, instead of its result; it also hurries a drop that waits for that.
         """
+        if at_once is not None and self.life.state is State.DROPPING:
+            if self._dispatcher is not None:
+                await self._dispatcher.close(at_once)
+            await self._gone.wait()
+            return 0
         if not self.life.may(State.DROPPING):
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped already", self.task.id)
         loading = self.life.state is State.LOADING

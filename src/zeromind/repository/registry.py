@@ -91,7 +91,7 @@ class Registry:
 
     async def close(self) -> None:
         """Drop everything at once; what still runs is answered SHUTTING_DOWN."""
-        models = [model for model in self.models() if model.life.may(State.DROPPING)]
+        models = [model for model in self.models() if model.life.state is not State.FAILED]
         fault = ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool stopped before the model answered: ask another one")
         await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
         self._models.clear()

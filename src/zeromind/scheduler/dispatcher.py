@@ -23,7 +23,7 @@ Answer: TypeAlias = "InferResponse | ZeroMindError"
 Outcome: TypeAlias = "Sequence[Answer] | ZeroMindError"
 
 KILL_GRACE_S = 2.0
-"""How long past its last deadline a batch may run before its worker is ended."""
+"""How much longer than its requests may take a batch may run before its worker is ended."""
 _TICK_S = 0.05
 
 
@@ -69,7 +69,17 @@ class _Batch:
     worker: Worker
     entries: list[Entry]
     rows: int
-    deadline: float
+    limit_s: float
+    """How long the most patient of its requests may take."""
+    begun: float
+    """Since when it is the first of its worker."""
+    beside: bool = False
+    """Whether another batch was in the worker as well when that died."""
+
+    @property
+    def hung(self) -> float:
+        """The time at which it must have ended."""
+        return self.begun + self.limit_s + KILL_GRACE_S
 
 
 class Dispatcher:
@@ -83,13 +93,14 @@ class Dispatcher:
         self._running: dict[int, _Batch] = {}
         self._farewell: ZeroMindError | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeps = 0.0
         self._delay: asyncio.TimerHandle | None = None
         self._quiet = asyncio.Event()
 
     @property
     def pending(self) -> int:
-        """Requests that wait or run."""
-        return len(self._queue) + sum(len(batch.entries) for batch in self._running.values())
+        """Requests that are still to be answered."""
+        return len(self._queue) + sum(entry.open for batch in self._running.values() for entry in batch.entries)
 
     def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None]) -> Entry:
         """Take a request; ``deadline`` on the monotonic clock. Raises BUSY, or why nothing is taken any more."""
@@ -99,8 +110,7 @@ class Dispatcher:
         entry = Entry(_rows(request), request.nbytes, deadline, _kind(request), now, request=request, reply=reply)
         self._queue.put(entry)
         self._pump(now)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(max(_TICK_S, deadline - now), self._sweep)
+        self._sweep_at(deadline, now)
         return entry
 
     def withdraw(self, entry: Entry) -> None:
@@ -121,10 +131,12 @@ class Dispatcher:
         while self._running and at_once is None:
             self._quiet.clear()
             await self._quiet.wait()
-        for batch in self._running.values():
+        running = list(self._running.values())
+        self._running.clear()
+        for batch in running:
             for entry in batch.entries:
                 entry.settle(self._farewell)
-        self._running.clear()
+        self._quiet.set()  # for a close that lets what runs finish and is overtaken by this one
         for timer in (self._sweeper, self._delay):
             if timer is not None:
                 timer.cancel()
@@ -141,30 +153,43 @@ class Dispatcher:
             entries = self._queue.take(now)
             if not entries:
                 return
-            self._send(worker, entries)
+            self._send(worker, entries, now)
 
     def _choose(self) -> Worker | None:
-        """An idle worker; else one behind whose batch the next may be staged."""
-        staging = None
+        """An idle worker; else the least loaded behind whose batch the next may be staged."""
+        busy = []
         for worker in self._workers:
             if worker.room:
                 if not worker.under_way:
                     return worker
-                staging = staging or worker
-        if staging is None:
+                busy.append(worker)
+        if not busy:
             return None
-        running = sum(batch.rows for batch in self._running.values() if batch.worker is staging)
-        return staging if self._queue.fills(running) else None
+        rows = [sum(batch.rows for batch in self._of(worker)) for worker in busy]
+        least = min(rows)
+        worker = busy[rows.index(least)]
+        return worker if self._queue.fills(least) and not any(batch.entries[0].alone for batch in self._of(worker)) else None
 
-    def _send(self, worker: Worker, entries: list[Entry]) -> None:
+    def _of(self, worker: Worker) -> list[_Batch]:
+        """The batches in a worker, the one that runs first."""
+        return [batch for batch in self._running.values() if batch.worker is worker]
+
+    def _send(self, worker: Worker, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = _Batch(worker, entries, sum(rows), max(entry.deadline for entry in entries))
+        batch = _Batch(worker, entries, sum(rows), max(entry.deadline - entry.since for entry in entries), now)
         self._running[id(batch)] = batch
-        worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
+        try:
+            worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
+        except Exception:
+            _log.exception("a batch could not be handed to its worker")
+            fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")
+            self._loop.call_soon(self._answered, batch, fault)
 
     def _answered(self, batch: _Batch, outcome: Outcome) -> None:
         if self._running.pop(id(batch), None) is None:
             return  # the model was closed at once
+        for staged in self._of(batch.worker)[:1]:
+            staged.begun = self._clock()
         if isinstance(outcome, ZeroMindError):
             self._failed(batch, outcome)
         else:
@@ -176,12 +201,16 @@ class Dispatcher:
             self._quiet.set()
 
     def _failed(self, batch: _Batch, fault: ZeroMindError) -> None:
-        """Answer with the fault; but of a batch whose worker died only one killed it: the others wait again, to run one by one."""
-        if fault.kind is ErrorKind.WORKER_CRASHED and len(batch.entries) > 1 and self._farewell is None:
+        """Answer a lone request with the fault. Of several only one need be to blame: they wait again, to run each by itself."""
+        if fault.kind is ErrorKind.WORKER_CRASHED:
+            for other in self._of(batch.worker):
+                batch.beside = other.beside = True
+        if self._farewell is None and (len(batch.entries) > 1 or batch.beside):
             again = [entry for entry in batch.entries if entry.open]
             for entry in again:
-                entry.kind = object()  # equal to no other
+                entry.alone = True
             self._queue.put_back(again)
+            self.pump()
             return
         for entry in batch.entries:
             entry.settle(fault)
@@ -190,26 +219,37 @@ class Dispatcher:
         self._delay = None
         self.pump()
 
+    def _sweep_at(self, when: float, now: float) -> None:
+        """Have the sweeper come at a time, unless it comes earlier anyway; never oftener than every tick."""
+        when = max(when, now + _TICK_S)
+        if self._sweeper is not None:
+            if self._sweeps <= when:
+                return
+            self._sweeper.cancel()
+        self._sweeps = when
+        self._sweeper = self._loop.call_later(when - now, self._sweep)
+
     def _sweep(self) -> None:
         """Answer what is past its deadline, end what hangs, and come again when that may next be so."""
         self._sweeper = None
         now = self._clock()
         late = self._queue.expire(now)
-        for batch in list(self._running.values()):
-            late += [entry for entry in batch.entries if entry.deadline <= now]
-            if batch.deadline + KILL_GRACE_S <= now:
-                batch.worker.kill()
+        late += [entry for batch in self._running.values() for entry in batch.entries if entry.open and entry.deadline <= now]
         for entry in late:
             entry.settle(
                 ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before the model answered ('timeout_s' of the task)")
             )
+        for worker in self._workers:
+            for batch in self._of(worker)[:1]:
+                if batch.hung <= now:
+                    worker.kill()
         times = [entry.deadline for batch in self._running.values() for entry in batch.entries if entry.open]
-        times += [batch.deadline + KILL_GRACE_S for batch in self._running.values()]
+        times += [batch.hung for worker in self._workers for batch in self._of(worker)[:1]]
         waiting = self._queue.next_deadline()
         if waiting is not None:
             times.append(waiting)
         if times:
-            self._sweeper = self._loop.call_later(max(_TICK_S, min(times) - now), self._sweep)
+            self._sweep_at(min(times), now)
 
 
 def _rows(request: InferRequest) -> int:
@@ -219,8 +259,9 @@ def _rows(request: InferRequest) -> int:
     return 1
 
 
-def _kind(request: InferRequest) -> tuple[object, ...]:
+def _kind(request: InferRequest) -> list[object]:
     """What must agree for two requests to be joined; of encoded values only the worker can tell."""
-    return tuple(
-        (name, None if isinstance(value, Encoded) else (value.dtype.str, value.shape[1:])) for name, value in request.inputs.items()
-    )
+    kind: list[object] = []
+    for name, value in request.inputs.items():
+        kind += (name, None) if isinstance(value, Encoded) else (name, value.dtype, value.shape[1:])
+    return kind

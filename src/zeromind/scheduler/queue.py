@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -15,13 +15,17 @@ from zeromind.errors import ErrorKind, ZeroMindError
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Waiting:
-    """One request in the queue: ``rows`` it adds to a batch, ``nbytes`` it holds, ``kind`` = what must be equal to join a batch."""
+    """One request in the queue: ``rows`` it adds to a batch, ``nbytes`` it holds, ``kind`` = what must be equal to join a batch.
+
+    ``alone`` is for one that has to run by itself, with nothing before or behind it in its worker.
+    """
 
     rows: int
     nbytes: int
     deadline: float
-    kind: Hashable = None
+    kind: object = None
     since: float = 0.0
+    alone: bool = False
 
 
 W = TypeVar("W", bound=Waiting)
@@ -68,8 +72,11 @@ class BatchQueue(Generic[W]):
         return max(0.0, oldest.since + self._max_delay_s - now)
 
     def fills(self, running_rows: int) -> bool:
-        """Whether enough waits to stage the next batch behind one that runs: staging less would split what could be joined."""
-        return self.rows >= min(running_rows, self.max_rows)
+        """Whether enough waits to stage the next batch behind one that runs: staging less would split what could be joined.
+
+        Of no meaning for an empty queue.
+        """
+        return self.rows >= min(running_rows, self.max_rows) and not next(iter(self._waiting.values())).alone
 
     def take(self, now: float) -> list[W]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.
@@ -79,11 +86,11 @@ class BatchQueue(Generic[W]):
         batch: list[W] = []
         rows = 0
         for entry in self._waiting.values():
-            if entry.deadline <= now or (batch and (entry.kind != batch[0].kind or rows + entry.rows > self.max_rows)):
+            if entry.deadline <= now or (batch and (entry.kind != batch[0].kind or entry.alone or rows + entry.rows > self.max_rows)):
                 continue
             batch.append(entry)
             rows += entry.rows
-            if rows >= self.max_rows:
+            if rows >= self.max_rows or entry.alone:
                 break
         for entry in batch:
             self.remove(entry)

@@ -1,0 +1,98 @@
+"""The Open Inference Protocol's JSON (version 2, "Inference Request/Response JSON Object"): tensors as flat or nested lists."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import orjson
+
+from zeromind.codecs import numbers
+from zeromind.codecs.zeromind import complete
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw
+
+
+class _Request(msgspec.Struct):
+    inputs: list[_Input]
+    id: str = ""
+
+
+_DECODER = msgspec.json.Decoder(_Request)
+
+
+def decode_infer(body: bytes, interface: Interface) -> InferRequest:
+    """The request in a body of the protocol. A filtered input has datatype BYTES: each element is the JSON text of one sample.
+
+    Raises PREDICT_DATA if the body is no request, INPUT_MISSING, or INVALID_INPUT for an unknown name or data that does not fit.
+    """
+    try:
+        request = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ZeroMindError(
+            ErrorKind.PREDICT_DATA, f'the body must be {{"inputs": [{{"name", "shape", "datatype", "data"}}]}}: {error}'
+        ) from None
+    inputs: dict[str, Value] = {}
+    for entry in request.inputs:
+        spec = find(interface.spec.inputs, entry.name)
+        if spec is None:
+            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model has no input {entry.name!r}; its inputs are {names}", entry.name)
+        if spec.name in inputs:
+            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is given twice", spec.name)
+        inputs[spec.name] = _samples(entry) if spec.name in interface.filtered_inputs else _tensor(entry, spec)
+    return InferRequest(complete(inputs, interface), request.id)
+
+
+def encode_infer(response: InferResponse, interface: Interface, model: str, request_id: str) -> bytes:
+    """The answer's JSON: flat data; a filtered output is BYTES, the JSON text of one sample each."""
+    outputs = []
+    for spec in interface.spec.outputs:
+        value = response.outputs[spec.name]
+        if isinstance(value, Encoded):
+            texts = [orjson.dumps(sample).decode() for sample in orjson.loads(value.data)]
+            outputs.append({"name": spec.name, "datatype": "BYTES", "shape": [len(texts)], "data": texts})
+        else:
+            data = numbers.to_json(value.reshape(-1))
+            outputs.append({"name": spec.name, "datatype": spec.datatype, "shape": value.shape, "data": data})
+    answer = {"model_name": model, "model_version": "1", "outputs": outputs}
+    if request_id:
+        answer["id"] = request_id
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:
+    if entry.datatype != spec.datatype:
+        text = f"input {spec.name!r} has datatype {entry.datatype!r}, the model takes {spec.datatype}"
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
+    if not spec.fits(entry.shape) or min(entry.shape, default=0) < 0:
+        text = f"input {spec.name!r} has shape {entry.shape}, the model takes {spec.shown_shape()}"
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
+    if bytes(memoryview(entry.data)[:64]).lstrip()[1:].lstrip()[:1] == b"[":  # nested lists, which the protocol allows, too
+        array = numbers.to_tensor(entry.data, spec)
+        if array.shape == tuple(entry.shape):
+            return array
+        count = array.size
+    else:
+        flat = numbers.to_flat(entry.data, spec)
+        count = len(flat)
+        if count == math.prod(entry.shape):
+            return flat.reshape(entry.shape)
+    text = f"input {spec.name!r} holds {count} elements, its shape {entry.shape} has {math.prod(entry.shape)}"
+    raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
+
+
+def _samples(entry: _Input) -> Encoded:
+    """A filtered input's samples, each sent as JSON text, as the list that its filters take."""
+    spec = TensorSpec(entry.name, "BYTES", (None,))
+    if entry.datatype != "BYTES" or len(entry.shape) != 1:
+        text = f"input {entry.name!r} has filters: send datatype BYTES of shape [samples], each element the JSON text of one sample"
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, entry.name)
+    return Encoded("application/json", b"[" + b",".join(numbers.to_flat(entry.data, spec).tolist()) + b"]")

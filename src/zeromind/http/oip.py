@@ -1,0 +1,39 @@
+"""The Open Inference Protocol's dialect: inference with JSON tensors."""
+
+from __future__ import annotations
+
+from zeromind.codecs import oip
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.http import envelope
+from zeromind.http.handler import Handler
+from zeromind.tensors import InferRequest, Interface
+
+
+class Infer(Handler):
+    """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
+
+    route = "/v2/models/([^/]+)/infer"
+    shown = "/v2/models/{id}/infer"
+    summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON."
+
+    async def post(self, model_id: str) -> None:
+        """Answer with every output."""
+        if self.content_type not in ("", "application/json"):
+            raise ZeroMindError(ErrorKind.CONTENT_TYPE, "send Content-Type: application/json", self.content_type)
+        request_id = ""
+
+        def decode(interface: Interface) -> InferRequest:
+            nonlocal request_id
+            request = oip.decode_infer(self.body, interface)
+            request_id = request.id
+            return request
+
+        interface, response = await self.engine.infer(model_id, decode)
+        self.send(oip.encode_infer(response, interface, model_id, request_id))
+
+    def encode_error(self, error: ZeroMindError) -> bytes:
+        """``{"error": sentence}``."""
+        return envelope.plain(error)
+
+
+ROUTES: tuple[type[Handler], ...] = (Infer,)

@@ -1,0 +1,92 @@
+"""The Open Inference Protocol's JSON: what decodes, what is refused, what an answer looks like."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zeromind.codecs import oip
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, TensorSpec
+
+X = TensorSpec("x", "FP32", (None, 2))
+TEXT = TensorSpec("text", "BYTES", (None,))
+Y = TensorSpec("y", "INT64", (None,))
+INTERFACE = Interface(ModelSpec((X,), (Y,), True), "test")
+
+
+def request(**changes):
+    return json.dumps(
+        {"id": "7", "inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3.5, 4], **changes}]}
+    ).encode()
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3.5, 4], [[1, 2], [3.5, 4]]])
+def test_flat_and_nested_data_are_the_same_tensor(data):
+    decoded = oip.decode_infer(request(data=data), INTERFACE)
+    assert decoded.id == "7"
+    np.testing.assert_array_equal(decoded.inputs["x"], np.array([[1, 2], [3.5, 4]], np.float32))
+
+
+def test_text_is_bytes():
+    interface = Interface(ModelSpec((TEXT,), (Y,), True), "test")
+    body = request(name="text", datatype="BYTES", shape=[2], data=["a", "é"])
+    assert oip.decode_infer(body, interface).inputs["text"].tolist() == [b"a", "é".encode()]
+
+
+def test_a_filtered_input_takes_the_json_of_its_samples():
+    interface = Interface(ModelSpec((X,), (Y,), True), "test", filtered_inputs=frozenset({"x"}))
+    body = request(datatype="BYTES", shape=[2], data=['{"image_file": "a"}', "[1]"])
+    assert oip.decode_infer(body, interface).inputs["x"] == Encoded("application/json", b'[{"image_file": "a"},[1]]')
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"name": "z"}, ErrorKind.INVALID_INPUT),
+        ({"datatype": "FP64"}, ErrorKind.INVALID_INPUT),
+        ({"shape": [4]}, ErrorKind.INVALID_INPUT),
+        ({"shape": [-2, 2]}, ErrorKind.INVALID_INPUT),
+        ({"shape": [2, 3]}, ErrorKind.INVALID_INPUT),
+        ({"shape": [1, 2]}, ErrorKind.INVALID_INPUT),
+        ({"data": [1, 2, 3]}, ErrorKind.INVALID_INPUT),
+        ({"data": [1, 2, 3, None]}, ErrorKind.INVALID_INPUT),
+        ({"data": [1, 2, 3, "4"]}, ErrorKind.INVALID_INPUT),
+        ({"data": [1, 2, 3, 1e39]}, ErrorKind.INVALID_INPUT),
+        ({"data": [[1, 2], [3]]}, ErrorKind.INVALID_INPUT),
+        ({"data": {}}, ErrorKind.INVALID_INPUT),
+        ({"shape": "2"}, ErrorKind.PREDICT_DATA),
+        ({"shape": None}, ErrorKind.PREDICT_DATA),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, kind):
+    with pytest.raises(ZeroMindError) as caught:
+        oip.decode_infer(request(**changes), INTERFACE)
+    assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": [', b"\xff", b"[" * 5000])
+def test_what_is_no_request_is_refused(body):
+    with pytest.raises(ZeroMindError) as caught:
+        oip.decode_infer(body, INTERFACE)
+    assert caught.value.kind is ErrorKind.PREDICT_DATA
+
+
+def test_a_missing_input_is_named():
+    with pytest.raises(ZeroMindError) as caught:
+        oip.decode_infer(b'{"inputs": []}', INTERFACE)
+    assert (caught.value.kind, caught.value.params) == (ErrorKind.INPUT_MISSING, ("x",))
+
+
+def test_an_answer_is_flat_and_echoes_the_id():
+    interface = Interface(ModelSpec((X,), (Y, X), True), "test", filtered_outputs=frozenset({"y"}))
+    response = InferResponse({"y": Encoded("application/json", b'[5,{"a":1}]'), "x": np.array([[1.5, 2]], np.float32)}, 0.1)
+    assert json.loads(oip.encode_infer(response, interface, "m", "7")) == {
+        "model_name": "m",
+        "model_version": "1",
+        "id": "7",
+        "outputs": [
+            {"name": "y", "datatype": "BYTES", "shape": [2], "data": ["5", '{"a":1}']},
+            {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.0]},
+        ],
+    }
