@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test lint format proto clean
+.PHONY: help setup serve test lint format docs proto clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.

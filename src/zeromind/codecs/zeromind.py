@@ -81,6 +81,8 @@ def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:
 
 def complete(inputs: dict[str, Value], interface: Interface) -> dict[str, Value]:
     """The inputs in the model's order. Raises INPUT_MISSING naming those that lack."""
+    if len(interface.spec.inputs) == 1 and inputs:
+        return inputs
     missing = [spec.name for spec in interface.spec.inputs if spec.name not in inputs]
     if missing:
         raise ZeroMindError(ErrorKind.INPUT_MISSING, f"the data lacks the input {', '.join(map(repr, missing))}", *missing)

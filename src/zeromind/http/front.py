@@ -7,7 +7,6 @@ answer are all that is looked at. Whatever is unusual about a request sends it t
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Awaitable
 from typing import cast
 
@@ -17,9 +16,10 @@ from tornado import httputil
 from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Submitted
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.errors import ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.exchange import Exchange
+from zeromind.http.site import Answering
 from zeromind.scheduler.dispatcher import Answer
 from zeromind.tensors import InferRequest, Interface
 
@@ -36,31 +36,54 @@ class Front(httputil.HTTPServerConnectionDelegate):
         self.application = application
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
-        """The delegate of a request, whose head is known already."""
+        """The delegate of a request, whose start line is known already."""
         exchange = cast("Exchange", request_conn)
-        method, path, _ = exchange.start_line
-        if method == "POST" and path.startswith(PREDICT):
-            return Prediction(self.engine, exchange, path[len(PREDICT) :])
-        if method == "POST" and (infer := INFER.fullmatch(path)):
-            return Inference(self.engine, exchange, infer[1])
-        return self.application.start_request(server_conn, request_conn)
+        way = self._way(exchange.start_line)
+        if way is None:
+            return self.application.start_request(server_conn, request_conn)
+        kind, name = way
+        return kind(self.engine, exchange, name)
 
     def on_close(self, server_conn: object) -> None:
         """A connection has closed."""
         self.application.on_close(server_conn)
 
+    def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
+        """What answers every prediction with this head, given its body; None for other requests."""
+        way = self._way(start_line)
+        if way is None:
+            return None
+        kind, name = way
+        engine, media = self.engine, _media(headers)
+
+        def answering(exchange: Exchange, body: bytes) -> httputil.HTTPMessageDelegate:
+            prediction = kind(engine, exchange, name, media, body)
+            prediction.finish()
+            return prediction
+
+        return answering
+
+    def _way(self, start_line: httputil.RequestStartLine) -> tuple[type[Prediction], str] | None:
+        method, path, _ = start_line
+        if method == "POST":
+            if path.startswith(PREDICT) and (name := _model_id(path[len(PREDICT) :])):
+                return Prediction, name
+            if infer := INFER.fullmatch(path):
+                return Inference, infer[1]
+        return None
+
 
 class Prediction(httputil.HTTPMessageDelegate):
     """One request to ``/model/predict``."""
 
-    __slots__ = ("_body", "_engine", "_exchange", "_media", "_query", "_submitted")
+    __slots__ = ("_body", "_engine", "_exchange", "_media", "_model_id", "_submitted")
 
-    def __init__(self, engine: Engine, exchange: Exchange, query: str) -> None:
+    def __init__(self, engine: Engine, exchange: Exchange, model_id: str, media: str = _JSON, body: bytes = b"") -> None:
         self._engine = engine
         self._exchange = exchange
-        self._query = query
-        self._media = _JSON
-        self._body: bytes | bytearray = b""
+        self._model_id = model_id
+        self._media = media
+        self._body: bytes | bytearray = body
         self._submitted: Submitted | None = None
 
     def headers_received(
@@ -68,9 +91,7 @@ class Prediction(httputil.HTTPMessageDelegate):
     ) -> Awaitable[None] | None:
         """Note what the body is."""
         del start_line
-        media = headers.get("Content-Type", "")
-        if media != _JSON:
-            self._media = media.partition(";")[0].strip().lower()
+        self._media = _media(headers)
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -86,7 +107,7 @@ class Prediction(httputil.HTTPMessageDelegate):
     def finish(self) -> None:
         """The request is complete: have it answered."""
         try:
-            self._submitted = self._engine.submit(self._model(), self._decode, self._reply)
+            self._submitted = self._engine.submit(self._model_id, self._decode, self._reply)
         except ZeroMindError as error:
             self._reply(error)
 
@@ -94,10 +115,6 @@ class Prediction(httputil.HTTPMessageDelegate):
         """The client has left: it needs no answer."""
         if self._submitted is not None:
             self._submitted.withdraw()
-
-    def _model(self) -> str:
-        """The model's id. Raises REQUEST_ATTRIBUTE if it is missing."""
-        return _model_id(self._query)
 
     def _decode(self, interface: Interface) -> InferRequest:
         return codec.decode(bytes(self._body), self._media, interface)
@@ -114,9 +131,6 @@ class Inference(Prediction):
 
     __slots__ = ("_interface", "_request_id")
 
-    def _model(self) -> str:
-        return self._query
-
     def _decode(self, interface: Interface) -> InferRequest:
         request = oip.decode_infer(bytes(self._body), interface)
         self._interface, self._request_id = interface, request.id
@@ -126,14 +140,17 @@ class Inference(Prediction):
         if isinstance(answer, ZeroMindError):
             self._exchange.respond(envelope.status(answer), envelope.fields(answer), envelope.plain(answer))
         else:
-            body = oip.encode_infer(answer, self._interface, self._query, self._request_id)
+            body = oip.encode_infer(answer, self._interface, self._model_id, self._request_id)
             self._exchange.respond(200, envelope.FIELDS, body)
 
 
+def _media(headers: httputil.HTTPHeaders) -> str:
+    media = headers.get("Content-Type", "")
+    return media if media == _JSON else media.partition(";")[0].strip().lower()
+
+
 def _model_id(query: str) -> str:
-    """The model's id in what follows ``id=``. Raises REQUEST_ATTRIBUTE if it is empty."""
+    """The model's id in what follows ``id=``; empty if it has to be looked for."""
     if "%" in query or "+" in query or "&" in query:
-        query = urllib.parse.parse_qs(f"id={query}", keep_blank_values=True)["id"][-1]
-    if not query:
-        raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, "the request needs the query argument 'id': /model/predict?id=…", "id")
+        return ""
     return query

@@ -6,12 +6,16 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from tornado import httputil
 
+from zeromind.http.exchange import Exchange
 from zeromind.http.limits import Limits
 from zeromind.http.parser import Refused
+
+_MOST_SHORTCUTS = 1024
+_MOST_HEAD_BYTES = 2048
 
 
 def plain(_status: int, message: str) -> tuple[str, bytes]:
@@ -34,6 +38,26 @@ class Connection(Protocol):
         """Close at once."""
 
 
+Answering: TypeAlias = "Callable[[Exchange, bytes], httputil.HTTPMessageDelegate]"
+
+
+@runtime_checkable
+class Hurried(Protocol):
+    """An application that answers some requests by a short way: whole, and known by their head alone."""
+
+    def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
+        """What answers every request with this head, given its body, and is told when the client leaves; None for the usual way."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A head that was found sound before: clients send the same one again and again. Its requests have ``length`` bytes of body."""
+
+    start_line: httputil.RequestStartLine
+    length: int
+    answering: Answering
+
+
 @dataclasses.dataclass(slots=True)
 class Site:
     """An application, its bounds, and who is connected to it."""
@@ -45,6 +69,8 @@ class Site:
     server: str = ""
     """The Server field of refusals; nothing when empty."""
     connections: set[Connection] = dataclasses.field(default_factory=set)
+    shortcuts: dict[bytes, Shortcut] = dataclasses.field(default_factory=dict)
+    """By the bytes of the head."""
     draining: bool = False
     emptied: asyncio.Future[None] | None = None
     """Done when the last connection closes, where somebody waits for that."""
@@ -60,6 +86,15 @@ class Site:
         self.connections.discard(connection)
         if self.emptied is not None and not self.connections and not self.emptied.done():
             self.emptied.set_result(None)
+
+    def learn(self, head: bytes, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders, length: int) -> None:
+        """Remember a sound head, if the application has a short way for it; the oldest are forgotten."""
+        if len(head) <= _MOST_HEAD_BYTES and isinstance(self.application, Hurried):
+            answering = self.application.shortcut(start_line, headers)
+            if answering is not None:
+                if len(self.shortcuts) >= _MOST_SHORTCUTS:
+                    del self.shortcuts[next(iter(self.shortcuts))]
+                self.shortcuts[head] = Shortcut(start_line, length, answering)
 
     def refusal(self, refused: Refused, *, bodiless: bool) -> bytes:
         """The answer in the application's stead, after which the connection closes."""

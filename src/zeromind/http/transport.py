@@ -76,6 +76,8 @@ class HTTPProtocol(asyncio.Protocol):
             return
         if self._unread:
             data = self._unread[self._offset :] + data
+        elif self._exchange is None and self._take_shortcut(data):
+            return
         self._unread, self._offset = data, 0
         self._consume()
         if len(self._unread) > self._limits.head_bytes and not self._paused and self._blocked():
@@ -205,6 +207,25 @@ class HTTPProtocol(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
+    def _take_shortcut(self, data: bytes) -> bool:
+        """Have a whole request answered whose head is known; False if it is not so."""
+        site = self._site
+        end = data.find(HEAD_END) + len(HEAD_END)
+        shortcut = site.shortcuts.get(data[:end])
+        if shortcut is None or len(data) != end + shortcut.length or self.drained is not site.done or site.draining:
+            return False
+        exchange = self._exchange = Exchange(self, shortcut.start_line, True, shortcut.length)
+        exchange.read_finished = exchange.handed = True
+        self.deadline = math.inf
+        try:
+            delegate = shortcut.answering(exchange, data[end:])
+        except Exception as error:
+            self._refuse(self._fault(error))
+        else:
+            if self._exchange is exchange:  # not answered yet
+                self._delegate = delegate
+        return True
+
     def _consume(self) -> None:
         """Read on in ``_unread``."""
         self._consuming = True
@@ -239,6 +260,8 @@ class HTTPProtocol(asyncio.Protocol):
         parser = self._parser
         start_line, headers = parser.head(data if not start and end == len(data) else data[start:end])
         self._offset = end
+        if parser.length and parser.length <= self._limits.body_bytes and parser.keep_alive and not parser.expects_continue:
+            self._site.learn(data[start:end], start_line, headers, parser.length)
         exchange = self._exchange = Exchange(self, start_line, parser.keep_alive, self._limits.body_bytes)
         exchange.read_finished = parser.complete
         if self._site.draining:

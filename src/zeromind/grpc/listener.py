@@ -1,0 +1,67 @@
+"""The gRPC port: its sockets, its connections, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from zeromind.config.pool import PoolConfig
+from zeromind.grpc.connection import Connection, Site
+from zeromind.grpc.limits import Limits
+from zeromind.grpc.service import Service
+
+
+class Listener:
+    """Serves one service: ``start``, then ``leave``, then ``close``."""
+
+    def __init__(self, service: Service, limits: Limits | None = None) -> None:
+        self._site = Site(service, limits or Limits(), asyncio.get_running_loop())
+        self._servers: list[asyncio.Task[asyncio.Server]] = []
+        self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._site.connections)
+
+    def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on sockets that listen already."""
+        loop, site = self._site.loop, self._site
+        for sock in sockets:
+            self._servers.append(loop.create_task(loop.create_server(lambda: Connection(site), sock=sock, backlog=2048)))
+        self._tick()
+
+    def leave(self) -> None:
+        """Accept nothing more, and tell every client to go elsewhere with new calls."""
+        self._site.draining = True
+        for server in self._servers:
+            if server.done():
+                server.result().close()
+        for connection in list(self._site.connections):
+            connection.drain()
+
+    async def close(self, grace_s: float = 1.0) -> None:
+        """Leave, wait ``grace_s`` seconds for answers to be written, close every connection."""
+        await asyncio.gather(*self._servers)
+        self.leave()
+        site = self._site
+        if site.connections:
+            site.emptied = site.loop.create_future()
+            await asyncio.wait([site.emptied], timeout=grace_s)
+        for connection in list(site.connections):
+            connection.abort()
+        if self._clock is not None:
+            self._clock.cancel()
+
+    def _tick(self) -> None:
+        site = self._site
+        now = site.loop.time()
+        for connection in list(site.connections):
+            connection.tick(now)
+        self._clock = site.loop.call_later(site.limits.tick_s, self._tick)
+
+
+def limits_of(config: PoolConfig) -> Limits:
+    """A pool's limits: what its HTTP port takes as a body this one takes as a message."""
+    return Limits(message_bytes=config.max_body_bytes, buffer_bytes=max(config.max_queue_bytes, config.max_body_bytes))
