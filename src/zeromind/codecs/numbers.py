@@ -34,13 +34,13 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
     return spec.check(array)
 
 
-def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
-    """The elements of a flat JSON list, shape (n,), in the spec's dtype. Raises INVALID_INPUT for anything else."""
+def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
+    """The elements of a flat JSON list, shape (n,), in the spec's dtype; None for anything else, which ``to_tensor`` can explain."""
     try:
         data = _decoder(spec.datatype, 1).decode(text)
         return _nested_text(data, 1, spec) if spec.datatype == "BYTES" else np.array(data, spec.dtype)
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
-        raise _refused(spec, _reason(error)) from None
+    except (msgspec.DecodeError, ValueError, OverflowError):
+        return None
 
 
 def to_json(array: Tensor) -> Any:

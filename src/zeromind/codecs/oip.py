@@ -75,17 +75,14 @@ def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:
     if not spec.fits(entry.shape) or min(entry.shape, default=0) < 0:
         text = f"input {spec.name!r} has shape {entry.shape}, the model takes {spec.shown_shape()}"
         raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
-    if bytes(memoryview(entry.data)[:64]).lstrip()[1:].lstrip()[:1] == b"[":  # nested lists, which the protocol allows, too
+    array = numbers.to_flat(entry.data, spec)
+    if array is None:  # nested lists, which the protocol allows, too
         array = numbers.to_tensor(entry.data, spec)
         if array.shape == tuple(entry.shape):
             return array
-        count = array.size
-    else:
-        flat = numbers.to_flat(entry.data, spec)
-        count = len(flat)
-        if count == math.prod(entry.shape):
-            return flat.reshape(entry.shape)
-    text = f"input {spec.name!r} holds {count} elements, its shape {entry.shape} has {math.prod(entry.shape)}"
+    elif array.size == math.prod(entry.shape):
+        return array.reshape(entry.shape)
+    text = f"input {spec.name!r} holds {array.size} elements, not those of shape {entry.shape}"
     raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
 
 
@@ -95,4 +92,4 @@ def _samples(entry: _Input) -> Encoded:
     if entry.datatype != "BYTES" or len(entry.shape) != 1:
         text = f"input {entry.name!r} has filters: send datatype BYTES of shape [samples], each element the JSON text of one sample"
         raise ZeroMindError(ErrorKind.INVALID_INPUT, text, entry.name)
-    return Encoded("application/json", b"[" + b",".join(numbers.to_flat(entry.data, spec).tolist()) + b"]")
+    return Encoded("application/json", b"[" + b",".join(numbers.to_tensor(entry.data, spec).tolist()) + b"]")
