@@ -2,13 +2,17 @@
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 import time
 
+import numpy as np
+import psutil
 import pytest
 
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import InferRequest
 
 SUM = {"id": "sum", "model_type": "python", "model_file": "sum.py"}
 LAB = {"id": "lab", "model_type": "python", "model_file": "lab.py"}
@@ -36,10 +40,102 @@ def beside():
         yield threads.submit
 
 
+def row(number):
+    return InferRequest({"x": np.full((1, 3), number, np.float32)})
+
+
 def check_neighbour(pool, most_s=1.0):
     start = time.monotonic()
     assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
     assert time.monotonic() - start < most_s
+
+
+# --- requests
+
+
+@pytest.fixture
+def engine(configured):
+    """Run a coroutine function with an engine that serves ``sum`` and ``kinds``, and loads ``slow``."""
+
+    def run(body):
+        async def main():
+            tasks = [{"model_type": "python", "isolation": "thread", "id": name, "model_file": f"{name}.py"} for name in ("sum", "kinds")]
+            made = Engine(configured(tasks=[*tasks, {**SLOW, "load_s": 0.5, "isolation": "thread"}]))
+            complaints = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+            made.start()
+            await asyncio.sleep(0.05)
+            await asyncio.gather(*map(made.interface, ("sum", "kinds")))
+            await body(made)
+            await made.close()
+            assert complaints == []
+
+        asyncio.run(main())
+
+    return run
+
+
+def test_inputs_that_disagree_in_rows_are_refused_before_they_are_joined_with_others(engine):
+    def decode(one, other):
+        values = {"float": np.zeros((one, 2), np.float32), "text": np.full((other, 1), b"a", object)}
+        more = {name: np.zeros(one, dtype) for name, dtype in (("half", "f2"), ("int", "i8"), ("byte", "u1"), ("flag", "?"))}
+        return lambda _: InferRequest(values | more)
+
+    async def body(made):
+        calls = [made.infer("kinds", decode(*rows)) for rows in ((1, 2), (2, 1), (1, 1))]
+        first, second, good = await asyncio.gather(*calls, return_exceptions=True)
+        for refused in (first, second):
+            assert refused.kind is ErrorKind.INVALID_INPUT
+            assert "different numbers of rows: [1, 2]" in refused.message
+        assert good[1].outputs["float_out"].shape == (1, 2)
+
+    engine(body)
+
+
+@pytest.mark.parametrize("model", ["sum", "slow"])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_request_that_is_cancelled_at_any_moment_is_forgotten(engine, model, turns, caplog):
+    async def body(made):
+        call = asyncio.create_task(made.infer(model, lambda _: row(1)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        assert isinstance((await asyncio.gather(call, return_exceptions=True))[0], (asyncio.CancelledError, tuple))
+        await made.started()
+        assert not made._busy
+        assert (await made.infer("sum", lambda _: row(1)))[1].outputs["sum"].tolist() == [3]
+
+    engine(body)
+    assert "could not be delivered" not in caplog.text
+
+
+def test_what_is_withdrawn_is_never_answered(engine):
+    async def body(made):
+        answers = []
+        early = made.submit("slow", lambda _: InferRequest({"x": np.zeros(1, np.float32)}), answers.append)
+        late = made.submit("slow", lambda _: InferRequest({"x": np.zeros(1, np.float32)}), answers.append)
+        await asyncio.sleep(0)
+        early.withdraw()
+        await late._late
+        late.withdraw()  # its model has loaded, it has been sent
+        late.withdraw()
+        await made.infer("slow", lambda _: InferRequest({"x": np.zeros(1, np.float32)}))
+        assert answers == []
+
+    engine(body)
+
+
+def test_a_request_for_a_loading_model_is_answered_whatever_its_decoding_raises(engine, caplog):
+    def refuse(_):
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, "no")
+
+    async def body(made):
+        answers = await asyncio.gather(made.infer("slow", refuse), made.infer("slow", lambda _: 1 // 0), return_exceptions=True)
+        assert [answer.kind for answer in answers] == [ErrorKind.INVALID_INPUT, ErrorKind.PREDICT_UNKNOWN]
+        assert "zero" not in str(answers[1])
+
+    engine(body)
+    assert "ZeroDivisionError" in caplog.text
 
 
 # --- loads and drops while the pool serves
@@ -161,13 +257,35 @@ def test_a_full_queue_says_when_to_come_again(thread_server, beside):
     with thread_server(tasks=[LAB], max_queue=2) as pool:
         running = beside(pool.predict, "lab", {"order": ["sleep:0.6"]})
         time.sleep(0.1)
-        queued = [beside(pool.predict, "lab", {"order": ["a"]}) for _ in range(2)]
+        queued = [beside(pool.predict, "lab", {"order": ["a"]}) for _ in range(3)]  # one of them is staged
         time.sleep(0.1)
         start = time.monotonic()
         answer = pool.predict("lab", {"order": ["b"]})
         assert time.monotonic() - start < 0.3
         assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, 106, "1")
-        assert [one.result().status for one in (running, *queued)] == [200] * 3
+        assert [one.result().status for one in (running, *queued)] == [200] * 4
+
+
+def test_a_request_behind_a_hang_is_answered_in_its_own_time(pool, beside):
+    hangs = beside(pool.predict, "hasty", {"order": ["sleep:60"]})
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert pool.predict("hasty", {"order": ["a"]}).status == 504
+    assert time.monotonic() - start < 1
+    assert hangs.result().status == 504
+
+
+def test_nothing_keeps_an_answers_memory(thread_server):
+    """Answers lie in memory that belongs to the next batch: whoever looks at it longer would see that one's."""
+    with thread_server(tasks=[SUM]) as pool:
+        arena = pool.server.engine.registry.get("sum")._workers[0].current._arena
+        for _ in range(3):
+            assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
+        kept = asyncio.run_coroutine_threadsafe(pool.server.engine.infer("sum", lambda _: row(1)), pool.loop).result(10)
+        asyncio.run_coroutine_threadsafe(pool.server.engine.infer("sum", lambda _: row(2)), pool.loop).result(10)
+        assert kept[1].outputs["sum"].tolist() == [3]
+        assert pool.drop("sum").status == 200
+        assert arena._map.closed
 
 
 def test_many_clients_get_their_own_answers(pool, beside):
@@ -199,7 +317,6 @@ def test_a_pool_answers_while_its_models_load_and_holds_requests_for_them(config
 
 def test_readiness_comes_after_the_last_model_and_goes_with_the_stop(spawn, beside, waiting, models):
     pool = spawn(wait=False, tasks=[{**SLOW, "load_s": 1.5}, SUM], port=0)
-    import psutil
 
     def address():
         found = [link.laddr for link in psutil.Process(pool.process.pid).net_connections() if link.status == psutil.CONN_LISTEN]
@@ -326,6 +443,33 @@ def test_no_worker_outlives_a_killed_server(spawn, beside, is_gone, waiting):
     assert time.monotonic() - start < 3
     for call in (hangs, loads):
         assert call.exception() is not None
+
+
+GRIP = """
+import ctypes
+
+class Skill:
+    inputs = {"x": ("float32", [None])}
+    outputs = {"y": ("float32", [None])}
+
+    def predict(self, x):
+        ctypes.PyDLL(None).sleep(60)  # no other thread of this process runs meanwhile
+        return x
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does the system end the children of a process that died")
+def test_not_even_a_worker_that_lets_no_other_thread_run_outlives_a_killed_server(spawn, beside, is_gone, waiting, tmp_path):
+    (tmp_path / "grip.py").write_text(GRIP)
+    pool = spawn(tasks=[{"id": "grip", "model_type": "python", "model_file": str(tmp_path / "grip.py"), "allow_code": True}])
+    (worker,) = pool.workers()
+    call = beside(pool.predict, "grip", {"x": [1]})
+    time.sleep(0.5)
+    assert not call.done()
+    pool.process.kill()
+    pool.wait()
+    waiting(lambda: is_gone(worker), 5)
+    assert call.exception() is not None
 
 
 def test_what_clients_loaded_and_dropped_survives_a_kill(spawn, tmp_path):

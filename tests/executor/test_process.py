@@ -133,7 +133,7 @@ def test_what_was_answered_before_a_death_counts(skill, is_gone):
         end = time.monotonic() + 20
         while not is_gone(made.pid):  # the loop stands still: answer and death come in one moment
             assert time.monotonic() < end
-            time.sleep(0.01)  # noqa: ASYNC251
+            time.sleep(0.01)  # noqa: ASYNC251 - standing still is the point
         (answer,) = await future
         assert answer.outputs["y"].tolist() == [6]
         await until(lambda: made.deaths)
@@ -455,13 +455,13 @@ def test_an_answer_larger_than_a_slot_is_a_fault(skill):
 def test_nothing_is_left_of_the_shared_memory(order, tmp_path):
     async def main():
         made = executor(order)
-        before = sorted(os.listdir("/dev/shm"))  # noqa: PTH208
+        before = sorted(Path("/dev/shm").iterdir())
         await made.start(20)
         arena = made._arena
         answers = []
         made.send([orders("a")], [1], lambda outcome: answers.append(outcome[0].outputs["pid"].copy()))
         await until(lambda: answers)
-        assert sorted(os.listdir("/dev/shm")) == before  # noqa: PTH208
+        assert sorted(Path("/dev/shm").iterdir()) == before
         await made.stop()
         assert arena._map.closed, "nothing looks at it any more"
 

@@ -144,12 +144,14 @@ def test_a_drop_lets_what_runs_finish_and_refuses_what_waits(pool):
         model = await registry.load(LAB, trusted=False)
         runs = asyncio.create_task(ask(model, "sleep:0.3"))
         await asyncio.sleep(0.1)
+        staged = asyncio.create_task(ask(model, "staged"))
+        await asyncio.sleep(0)
         waits = asyncio.create_task(ask(model, "echo"))
         await asyncio.sleep(0.05)
         seconds, held = await registry.drop("lab")
         assert seconds > 0.05
         assert held > 5e6
-        assert (await runs).outputs["echo"].tolist() == [b"sleep:0.3"]
+        assert [(await one).outputs["echo"].tolist() for one in (runs, staged)] == [[b"sleep:0.3"], [b"staged"]]
         with pytest.raises(ZeroMindError) as caught:
             await waits
         assert caught.value.kind is ErrorKind.MODEL_NOT_FOUND
@@ -168,6 +170,26 @@ def test_closing_ends_what_runs_at_once(pool, is_gone):
         with pytest.raises(ZeroMindError) as caught:
             await body.runs
         assert caught.value.kind is ErrorKind.SHUTTING_DOWN
+
+    pool(body)
+
+
+def test_closing_ends_a_drop_that_waits_for_what_runs(pool, is_gone):
+    async def body(registry):
+        model = await registry.load(LAB, trusted=False)
+        (worker,) = model._workers
+        runs = asyncio.create_task(ask(model, "sleep:20", timeout_s=20))
+        await asyncio.sleep(0.1)
+        drop = asyncio.create_task(registry.drop("lab"))
+        await asyncio.sleep(0.1)
+        start = time.monotonic()
+        await registry.close()
+        assert time.monotonic() - start < 4
+        with pytest.raises(ZeroMindError) as caught:
+            await runs
+        assert caught.value.kind is ErrorKind.SHUTTING_DOWN
+        await drop
+        assert is_gone(worker.current.pid)
 
     pool(body)
 
@@ -238,7 +260,7 @@ def test_what_waits_while_the_worker_runs_is_joined(pool):
         first = asyncio.create_task(ask(model, "sleep:0.2"))
         await asyncio.sleep(0.05)
         answers = await asyncio.gather(*(ask(model, f"echo:{number}") for number in range(5)))
-        assert [answer.outputs["batch"].tolist() for answer in answers] == [[3], [3], [3], [2], [2]]
+        assert [answer.outputs["batch"].tolist() for answer in answers] == [[1], [3], [3], [3], [1]]  # the first is staged at once
         assert [answer.outputs["echo"].tolist() for answer in answers] == [[f"echo:{number}".encode()] for number in range(5)]
         assert (await first).outputs["batch"].tolist() == [1]
 
@@ -256,6 +278,31 @@ def test_a_request_that_kills_the_worker_fails_alone(pool):
         assert [answers[at].outputs["echo"].tolist() for at in (0, 2, 3)] == [[b"a"], [b"b"], [b"c"]]
         await first
         assert model.restarts == 2
+
+    pool(body)
+
+
+def test_what_was_staged_behind_a_killer_is_answered(pool):
+    async def body(registry):
+        model = await registry.load(LAB, trusted=False)
+        killer = asyncio.create_task(ask(model, "exit:1"))
+        await asyncio.sleep(0)
+        staged = asyncio.create_task(ask(model, "a"))
+        answers = await asyncio.gather(killer, staged, return_exceptions=True)
+        assert kind(answers[0]) is ErrorKind.WORKER_CRASHED
+        assert answers[1].outputs["echo"].tolist() == [b"a"]
+
+    pool(body)
+
+
+def test_an_idle_worker_waits_for_a_batch_to_fill_where_the_task_says_so(pool):
+    async def body(registry):
+        model = await registry.load({**LAB, "max_queue_delay_us": 200_000, "max_batch_size": 3}, trusted=False)
+        answers = await asyncio.gather(*(ask(model, "a") for _ in range(3)))
+        assert [answer.outputs["batch"].tolist() for answer in answers] == [[3]] * 3
+        start = time.monotonic()
+        assert (await ask(model, "a")).outputs["batch"].tolist() == [1]
+        assert time.monotonic() - start >= 0.19
 
     pool(body)
 

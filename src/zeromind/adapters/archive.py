@@ -123,7 +123,7 @@ def _decompressed(file: IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # it reads as a file does
     if magic.startswith(b"BZh"):
         return bz2.BZ2File(file)
     if magic.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):

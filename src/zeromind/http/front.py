@@ -56,10 +56,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         kind, name = way
         engine, media = self.engine, _media(headers)
 
-        def answering(exchange: Exchange, body: bytes) -> httputil.HTTPMessageDelegate:
-            prediction = kind(engine, exchange, name, media, body)
-            prediction.finish()
-            return prediction
+        def answering(exchange: Exchange, body: bytes) -> None:
+            kind(engine, exchange, name, media, body).finish()
 
         return answering
 
@@ -108,6 +106,7 @@ class Prediction(httputil.HTTPMessageDelegate):
         """The request is complete: have it answered."""
         try:
             self._submitted = self._engine.submit(self._model_id, self._decode, self._reply)
+            self._exchange.set_close_callback(self.on_connection_close)
         except ZeroMindError as error:
             self._reply(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -12,7 +13,9 @@ from tornado import httputil
 
 from zeromind.http.exchange import Exchange
 from zeromind.http.limits import Limits
-from zeromind.http.parser import Refused
+from zeromind.http.parser import HEAD_END, Refused
+
+_log = logging.getLogger(__name__)
 
 _MOST_SHORTCUTS = 1024
 _MOST_HEAD_BYTES = 2048
@@ -38,7 +41,7 @@ class Connection(Protocol):
         """Close at once."""
 
 
-Answering: TypeAlias = "Callable[[Exchange, bytes], httputil.HTTPMessageDelegate]"
+Answering: TypeAlias = "Callable[[Exchange, bytes], None]"
 
 
 @runtime_checkable
@@ -46,7 +49,7 @@ class Hurried(Protocol):
     """An application that answers some requests by a short way: whole, and known by their head alone."""
 
     def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
-        """What answers every request with this head, given its body, and is told when the client leaves; None for the usual way."""
+        """What answers every request with this head, given its body; None for the usual way."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,12 +92,27 @@ class Site:
 
     def learn(self, head: bytes, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders, length: int) -> None:
         """Remember a sound head, if the application has a short way for it; the oldest are forgotten."""
-        if len(head) <= _MOST_HEAD_BYTES and isinstance(self.application, Hurried):
+        if len(head) <= _MOST_HEAD_BYTES and length <= self.limits.body_bytes and isinstance(self.application, Hurried):
             answering = self.application.shortcut(start_line, headers)
             if answering is not None:
                 if len(self.shortcuts) >= _MOST_SHORTCUTS:
                     del self.shortcuts[next(iter(self.shortcuts))]
                 self.shortcuts[head] = Shortcut(start_line, length, answering)
+
+    def known(self, data: bytes) -> tuple[Shortcut, bytes] | None:
+        """The shortcut for ``data`` and the body in it, if that is one whole request whose head was learnt."""
+        end = data.find(HEAD_END) + len(HEAD_END)
+        shortcut = self.shortcuts.get(data[:end])
+        if shortcut is None or len(data) != end + shortcut.length or self.draining:
+            return None
+        return shortcut, data[end:]
+
+    def fault(self, error: BaseException, context: object) -> Refused:
+        """What a client hears of an exception of its delegate's."""
+        if isinstance(error, httputil.HTTPInputError):
+            return Refused(400, str(error))
+        _log.error("a delegate failed on a request of %s", context, exc_info=error)
+        return Refused(500, "the server failed on this request")
 
     def refusal(self, refused: Refused, *, bodiless: bool) -> bytes:
         """The answer in the application's stead, after which the connection closes."""

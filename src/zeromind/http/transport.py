@@ -46,8 +46,7 @@ class HTTPProtocol(asyncio.Protocol):
         self._searched = 0  # bytes of what is unread that hold no end of a head
         self._waiting: asyncio.Future[Any] | None = None
         self._consuming = False  # a synchronous answer must not begin the next request below itself
-        self._ending = False
-        self._paused = False
+        self._ending = self._paused = False
         self._dropped = 0
         self._body_began = self._held_since = 0.0
         self._pace = Pace(site.limits)
@@ -128,8 +127,7 @@ class HTTPProtocol(asyncio.Protocol):
         exchange, site = self._exchange, self._site
         if exchange is None:
             return
-        exchange.release()
-        self._exchange, self._delegate, self._waiting = None, _NOBODY, None
+        self._release()
         if exchange.read_finished and exchange.keep_alive and not site.draining:
             if self.drained is site.done:
                 self.deadline = site.loop.time() + self._limits.idle_s
@@ -162,8 +160,6 @@ class HTTPProtocol(asyncio.Protocol):
             self._exchange.cut()
         self.transport.abort()
 
-    # called by the listener
-
     def expire(self, now: float) -> None:
         """The deadline has passed: grant more time where the client keeps its rate, else answer 408 or close."""
         limits = self._limits
@@ -188,8 +184,6 @@ class HTTPProtocol(asyncio.Protocol):
         elif not self._unread and not self._ending:
             self._end(linger=False)
 
-    # reading
-
     def _blocked(self) -> bool:
         """Whether somebody has to do something before more is read."""
         if self._waiting is not None:
@@ -209,21 +203,16 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _take_shortcut(self, data: bytes) -> bool:
         """Have a whole request answered whose head is known; False if it is not so."""
-        site = self._site
-        end = data.find(HEAD_END) + len(HEAD_END)
-        shortcut = site.shortcuts.get(data[:end])
-        if shortcut is None or len(data) != end + shortcut.length or self.drained is not site.done or site.draining:
+        if self.drained is not self._site.done or (known := self._site.known(data)) is None:
             return False
+        shortcut, body = known
         exchange = self._exchange = Exchange(self, shortcut.start_line, True, shortcut.length)
         exchange.read_finished = exchange.handed = True
         self.deadline = math.inf
         try:
-            delegate = shortcut.answering(exchange, data[end:])
+            shortcut.answering(exchange, body)
         except Exception as error:
-            self._refuse(self._fault(error))
-        else:
-            if self._exchange is exchange:  # not answered yet
-                self._delegate = delegate
+            self._refuse(self._site.fault(error, self.context))
         return True
 
     def _consume(self) -> None:
@@ -260,7 +249,7 @@ class HTTPProtocol(asyncio.Protocol):
         parser = self._parser
         start_line, headers = parser.head(data if not start and end == len(data) else data[start:end])
         self._offset = end
-        if parser.length and parser.length <= self._limits.body_bytes and parser.keep_alive and not parser.expects_continue:
+        if parser.length and parser.keep_alive and not parser.expects_continue:
             self._site.learn(data[start:end], start_line, headers, parser.length)
         exchange = self._exchange = Exchange(self, start_line, parser.keep_alive, self._limits.body_bytes)
         exchange.read_finished = parser.complete
@@ -271,7 +260,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._delegate = self._site.application.start_request(self, exchange)
             result = self._delegate.headers_received(start_line, headers)
         except Exception as error:
-            raise self._fault(error) from None
+            raise self._site.fault(error, self.context) from None
         if result is not None:
             self._hold(result, self._head_delivered)
         elif exchange.read_finished and self._exchange is exchange:
@@ -305,7 +294,7 @@ class HTTPProtocol(asyncio.Protocol):
             try:
                 result = self._delegate.data_received(chunk)
             except Exception as error:
-                raise self._fault(error) from None
+                raise self._site.fault(error, self.context) from None
             if result is not None:
                 self._hold(result, self._body_delivered)
                 return
@@ -323,7 +312,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._delegate.finish()
         except Exception as error:
             exchange.handed = False
-            raise self._fault(error) from None
+            raise self._site.fault(error, self.context) from None
 
     def _hold(self, result: Awaitable[None], then: Callable[[], None]) -> None:
         """Read on, beginning with ``then``, when what the delegate returned is done."""
@@ -339,26 +328,17 @@ class HTTPProtocol(asyncio.Protocol):
         self._waiting = None
         self._body_began += self._site.loop.time() - self._held_since
         try:
-            try:
-                future.result()
-            except (Exception, asyncio.CancelledError) as error:
-                raise self._fault(error) from None
+            future.result()
             then()
         except Refused as refused:
             self._refuse(refused)
             return
+        except (Exception, asyncio.CancelledError) as error:
+            self._refuse(self._site.fault(error, self.context))
+            return
         self._continue()
         if self._exchange is not None and not self._ending:
             self._set_deadline()
-
-    def _fault(self, error: BaseException) -> Refused:
-        """What the client hears of an exception of its delegate's."""
-        if isinstance(error, httputil.HTTPInputError):
-            return Refused(400, str(error))
-        _log.error("a delegate failed on a request of %s", self.context, exc_info=error)
-        return Refused(500, "the server failed on this request")
-
-    # ending
 
     def _set_deadline(self) -> None:
         now, limits, exchange = self._site.loop.time(), self._limits, self._exchange
@@ -376,8 +356,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Be done with the request under way."""
         if self._exchange is not None:
             self._exchange.release()
-        self._exchange = self._waiting = None
-        self._delegate = _NOBODY
+        self._exchange, self._delegate, self._waiting = None, _NOBODY, None
 
     def _forsake(self) -> None:
         """Tell whoever works on the request under way that nobody waits for it."""

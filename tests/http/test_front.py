@@ -1,0 +1,107 @@
+"""The short way of predictions: what it answers, that a client that leaves is forgotten, that heads are learnt only when sound."""
+
+import json
+import socket
+import time
+
+import pytest
+
+SKILL = '''
+"""Writes down what it was asked, and takes its time."""
+
+import time
+from pathlib import Path
+
+
+class Skill:
+    inputs = {"x": ("float32", [None])}
+    outputs = {"y": ("float32", [None])}
+
+    def __init__(self, folder):
+        self.diary = Path(folder) / "diary.txt"
+
+    def predict(self, x):
+        with self.diary.open("a") as diary:
+            diary.write(" ".join(map(str, x.tolist())) + chr(10))
+        time.sleep(0.4)
+        return x
+'''
+
+
+@pytest.fixture
+def pool(spawn, tmp_path):
+    (tmp_path / "slow.py").write_text(SKILL)
+    task = {"id": "slow", "model_file": str(tmp_path / "slow.py"), "allow_code": True, "max_batch_size": 1}
+    return spawn(tasks=[task], roots=[str(tmp_path)])
+
+
+def request(value, route="/model/predict?id=slow", extra=""):
+    body = json.dumps({"x": [value]})
+    head = f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def connected(pool):
+    host, port = pool.address.split(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.settimeout(20)
+    return connection
+
+
+def answer(connection):
+    """One answer's status and JSON."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_a_client_that_left_is_not_worked_for(pool, tmp_path):
+    for number in range(2):  # the first request with a head is read the long way, the second knows it
+        patient, hasty = connected(pool), connected(pool)
+        patient.sendall(request(10 + number))
+        time.sleep(0.1)  # one runs, one is staged behind it, what comes now waits
+        staged, last = connected(pool), connected(pool)
+        staged.sendall(request(20 + number))
+        time.sleep(0.05)
+        hasty.sendall(request(30 + number))
+        time.sleep(0.05)
+        hasty.close()
+        last.sendall(request(40 + number))
+        for connection in (patient, staged, last):
+            assert answer(connection)[0] == 200
+            connection.close()
+    asked = (tmp_path / "diary.txt").read_text().split()
+    assert asked == ["10.0", "20.0", "40.0", "11.0", "21.0", "41.0"]
+
+
+def test_pipelined_and_split_requests_are_answered_in_order(pool):
+    with connected(pool) as connection:
+        connection.sendall(request(1))
+        assert answer(connection) == (200, {"result": {"y": [1.0]}, "model_time": pytest.approx(0.4, abs=5)})
+        text = request(2)
+        connection.sendall(text[:-3])
+        time.sleep(0.05)
+        connection.sendall(text[-3:])
+        assert answer(connection)[1]["result"] == {"y": [2.0]}
+        connection.sendall(request(3) + request(4))
+        assert answer(connection)[1]["result"] == {"y": [3.0]}
+        assert answer(connection)[1]["result"] == {"y": [4.0]}
+
+
+def test_a_learnt_head_keeps_every_rule(pool):
+    with connected(pool) as connection:
+        for body_of in (5, 5):
+            connection.sendall(request(body_of, "/model/predict?id=none"))
+            status, data = answer(connection)
+            assert (status, data["errors"][0]["code"]) == (404, 108)
+        connection.sendall(request(6).replace(b'{"x"', b'["x"'))
+        assert answer(connection)[0] == 400
+        connection.sendall(request(6).replace(b'{"x"', b'["x"'))
+        assert answer(connection)[0] == 400
+        connection.sendall(request(7))
+        assert answer(connection)[0] == 200
