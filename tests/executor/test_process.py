@@ -452,16 +452,21 @@ def test_an_answer_larger_than_a_slot_is_a_fault(skill):
     asyncio.run(main())
 
 
-def test_nothing_is_left_of_the_shared_memory(order, tmp_path):
+def shared():
+    """The names of all shared memory."""
+    return sorted(Path("/dev/shm").iterdir())
+
+
+def test_nothing_is_left_of_the_shared_memory(order):
     async def main():
         made = executor(order)
-        before = sorted(Path("/dev/shm").iterdir())
+        before = shared()
         await made.start(20)
         arena = made._arena
         answers = []
         made.send([orders("a")], [1], lambda outcome: answers.append(outcome[0].outputs["pid"].copy()))
         await until(lambda: answers)
-        assert sorted(Path("/dev/shm").iterdir()) == before
+        assert shared() == before
         await made.stop()
         assert arena._map.closed, "nothing looks at it any more"
 

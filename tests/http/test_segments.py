@@ -96,7 +96,11 @@ async def talk(application, segments, limits):
         if transport.closed:
             break
         protocol.data_received(segment)
-    for _ in range(200):
+    for _ in range(20_000):  # a body in pieces of three bytes, each of which is waited for, takes its turns
+        await asyncio.sleep(0)
+        if transport.closed or (protocol._exchange is None and not protocol._unread):
+            break
+    for _ in range(20):
         await asyncio.sleep(0)
     protocol.connection_lost(None)
     return b"".join(transport.written)
