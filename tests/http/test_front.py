@@ -4,7 +4,11 @@ import json
 import socket
 import time
 
+import numpy as np
 import pytest
+
+from zeromind.http import front
+from zeromind.tensors import InferResponse, Interface, ModelSpec, TensorSpec
 
 SKILL = '''
 """Writes down what it was asked, and takes its time."""
@@ -105,3 +109,22 @@ def test_a_learnt_head_keeps_every_rule(pool):
         assert answer(connection)[0] == 400
         connection.sendall(request(7))
         assert answer(connection)[0] == 200
+
+
+@pytest.mark.parametrize("kind", [front.Prediction, front.Inference])
+def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
+    """JSON has no complex numbers; a client must not wait for ever because a model gave some."""
+    told = []
+
+    class Exchange:
+        def respond(self, code, fields, body):
+            told.append((code, b"application/json" in fields, json.loads(body)))
+
+    prediction = kind(None, Exchange(), "m")
+    prediction._interface = Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test")
+    prediction._request_id = ""
+    prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, 0.1))
+    ((code, is_json, data),) = told
+    assert (code, is_json) == (500, True)
+    assert "cannot be written as JSON" in str(data)
+    assert "could not be encoded" in caplog.text

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -103,7 +104,7 @@ class ProcessExecutor:
         self.alive = False
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a group of its own: what the model started ends with it
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; its memory is free then."""

@@ -6,6 +6,7 @@ answer are all that is looked at. Whatever is unusual about a request sends it t
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable
 from typing import cast
@@ -16,12 +17,14 @@ from tornado import httputil
 from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Submitted
-from zeromind.errors import ZeroMindError
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.exchange import Exchange
 from zeromind.http.site import Answering
 from zeromind.scheduler.dispatcher import Answer
-from zeromind.tensors import InferRequest, Interface
+from zeromind.tensors import InferRequest, InferResponse, Interface
+
+_log = logging.getLogger(__name__)
 
 PREDICT = "/model/predict?id="
 INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})/infer")
@@ -119,10 +122,24 @@ class Prediction(httputil.HTTPMessageDelegate):
         return codec.decode(bytes(self._body), self._media, interface)
 
     def _reply(self, answer: Answer) -> None:
-        if isinstance(answer, ZeroMindError):
-            self._exchange.respond(envelope.status(answer), envelope.fields(answer), envelope.body(answer))
-        else:
-            self._exchange.respond(200, envelope.FIELDS, codec.encode_response(answer))
+        code = 200
+        fields = envelope.FIELDS
+        try:
+            if isinstance(answer, ZeroMindError):
+                code, fields, body = envelope.status(answer), envelope.fields(answer), self._encode_fault(answer)
+            else:
+                body = self._encode(answer)
+        except Exception:
+            _log.exception("an answer of model %r could not be encoded", self._model_id)
+            fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log")
+            code, body = envelope.status(fault), self._encode_fault(fault)
+        self._exchange.respond(code, fields, body)
+
+    def _encode(self, answer: InferResponse) -> bytes:
+        return codec.encode_response(answer)
+
+    def _encode_fault(self, fault: ZeroMindError) -> bytes:
+        return envelope.body(fault)
 
 
 class Inference(Prediction):
@@ -135,12 +152,11 @@ class Inference(Prediction):
         self._interface, self._request_id = interface, request.id
         return request
 
-    def _reply(self, answer: Answer) -> None:
-        if isinstance(answer, ZeroMindError):
-            self._exchange.respond(envelope.status(answer), envelope.fields(answer), envelope.plain(answer))
-        else:
-            body = oip.encode_infer(answer, self._interface, self._model_id, self._request_id)
-            self._exchange.respond(200, envelope.FIELDS, body)
+    def _encode(self, answer: InferResponse) -> bytes:
+        return oip.encode_infer(answer, self._interface, self._model_id, self._request_id)
+
+    def _encode_fault(self, fault: ZeroMindError) -> bytes:
+        return envelope.plain(fault)
 
 
 def _media(headers: httputil.HTTPHeaders) -> str:
