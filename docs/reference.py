@@ -50,7 +50,7 @@ def settings() -> Iterator[str]:
 
 
 def explained(option: Option) -> str:
-    bounds = [f"at least {option.least}"] if option.least is not None else []
+    bounds = [f"at least {option.least}"] if option.least is not None and option.kind != "string" else []
     bounds += [f"at most {option.most}"] if option.most is not None else []
     bounds += [f"one of {', '.join(option.choices)}"] if option.choices else []
     return option.help + (f" ({', '.join(bounds)})" if bounds else "")

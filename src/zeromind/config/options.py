@@ -48,8 +48,10 @@ class Option:
             return f"must be {_SHOWN[self.kind]}, not {value!r}"
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(map(repr, self.choices))}, not {value!r}"
+        if self.kind == "string" and self.least and not value.strip():
+            return "must not be empty"
         size = value if self.kind in ("int", "number") else 0
-        if self.least is not None and size < self.least:
+        if self.kind != "string" and self.least is not None and size < self.least:
             return f"must be at least {self.least:g}, not {value!r}"
         if self.most is not None and size > self.most:
             return f"must be at most {self.most:g}, not {value!r}"
@@ -78,7 +80,7 @@ _CHECKS: dict[Kind, Callable[[Any], bool]] = {
 
 POOL: tuple[Option, ...] = (
     Option("id", "int", 1, "Unique number of this pool: for balancing and addressing in a network of pools.", least=0),
-    Option("host", "string", "127.0.0.1", "Address to listen on.", flag=True),
+    Option("host", "string", "127.0.0.1", "Address to listen on.", flag=True, least=1),
     Option("port", "int", 5885, "Port to listen on; 0 picks a free one.", flag=True, least=0, most=65535),
     Option("grpc_port", "int", 0, "Port for gRPC, on the same address; 0 = none.", flag=True, least=0, most=65535),
     Option("tasks", "tasks", [], "Models to serve from the start."),
