@@ -49,7 +49,7 @@ class Option:
         if self.choices and value not in self.choices:
             return f"must be one of {', '.join(map(repr, self.choices))}, not {value!r}"
         if self.kind == "string" and self.least and not value.strip():
-            return f"must not be empty, as {value!r} is"
+            return f"must be filled in, not {value!r}"
         size = value if self.kind in ("int", "number") else 0
         if self.kind != "string" and self.least is not None and size < self.least:
             return f"must be at least {self.least:g}, not {value!r}"
