@@ -249,6 +249,8 @@ def test_a_file_in_the_working_directory_is_no_module_of_the_standard_library(or
     asyncio.run(main())
 
 
+# uvloop forks to start a process; JAX, where an earlier test has imported it into this one, warns of any fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_it_works_on_uvloop_and_without_memfd(order, monkeypatch):
     uvloop = pytest.importorskip("uvloop")
     monkeypatch.delattr(os, "memfd_create", raising=False)
