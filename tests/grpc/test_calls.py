@@ -24,17 +24,17 @@ def batch(answer):
 
 def test_a_deadline_that_passes(raw):
     start = time.monotonic()
-    code, _ = raw.fails("ModelInfer", order("sleep:1"), timeout=0.3)
+    code, _ = raw.fails("ModelInfer", order("sleep:4"), timeout=0.3)
     assert code is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - start < 0.9
+    assert time.monotonic() - start < 3.5, "before the model is through"
 
 
 def test_the_server_keeps_the_deadline_itself(frames):
     client = frames()
     start = time.monotonic()
-    trailers = client.trailers(client.ask("ModelInfer", order("sleep:1").SerializeToString(), grpc_timeout="200m"))
+    trailers = client.trailers(client.ask("ModelInfer", order("sleep:4").SerializeToString(), grpc_timeout="200m"))
     assert trailers["grpc-status"] == "4"
-    assert 0.15 < time.monotonic() - start < 0.9
+    assert 0.15 < time.monotonic() - start < 3.5
 
 
 def test_a_deadline_ends_a_message_that_does_not_come(frames):

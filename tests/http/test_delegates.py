@@ -228,7 +228,7 @@ def test_draining_has_its_time_and_closing_takes_none(served, gate, until, loop_
         assert not loop_thread.run(served.listener.drain(0.2))
         began = time.monotonic()
         loop_thread.run(served.listener.close())
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         with contextlib.suppress(ConnectionError):
             assert client.rest() == b""
     assert gate.left == 1
