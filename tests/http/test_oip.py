@@ -38,6 +38,13 @@ def test_a_fault_is_one_sentence(pool, way, model, body, status):
     assert pool.post("/v2/models/double/infer", {"inputs": [TENSOR]}).status == 200
 
 
+@pytest.mark.parametrize("way", ["", LONG_WAY])
+def test_a_body_of_another_type_is_refused_on_both_ways(pool, way):
+    for _ in range(2):  # the second time its head is known
+        answer = pool.post(f"/v2/models/double/infer{way}", {"inputs": [TENSOR]}, headers={"Content-Type": "text/plain"})
+        assert (answer.status, list(answer.json)) == (415, ["error"])
+
+
 def test_only_post_is_answered(pool):
     answer = pool.get("/v2/models/double/infer")
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")

@@ -28,6 +28,13 @@ class _Request(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Request)
 
 
+def decode(body: bytes, media: str, interface: Interface) -> InferRequest:
+    """The request in a body of that content type, which is JSON also where none is named. Raises CONTENT_TYPE, or as ``decode_infer``."""
+    if media not in ("", "application/json"):
+        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
+    return decode_infer(body, interface)
+
+
 def decode_infer(body: bytes, interface: Interface) -> InferRequest:
     """The request in a body of the protocol. A filtered input has datatype BYTES: each element is the JSON text of one sample.
 

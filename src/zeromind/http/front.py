@@ -148,7 +148,7 @@ class Inference(Prediction):
     __slots__ = ("_interface", "_request_id")
 
     def _decode(self, interface: Interface) -> InferRequest:
-        request = oip.decode_infer(bytes(self._body), interface)
+        request = oip.decode(bytes(self._body), self._media, interface)
         self._interface, self._request_id = interface, request.id
         return request
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeromind.codecs import oip
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.errors import ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.handler import Handler
 from zeromind.tensors import InferRequest, Interface
@@ -18,13 +18,11 @@ class Infer(Handler):
 
     async def post(self, model_id: str) -> None:
         """Answer with every output."""
-        if self.content_type not in ("", "application/json"):
-            raise ZeroMindError(ErrorKind.CONTENT_TYPE, "send Content-Type: application/json", self.content_type)
         request_id = ""
 
         def decode(interface: Interface) -> InferRequest:
             nonlocal request_id
-            request = oip.decode_infer(self.body, interface)
+            request = oip.decode(self.body, self.content_type, interface)
             request_id = request.id
             return request
 
