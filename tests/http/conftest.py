@@ -8,6 +8,7 @@ import time
 
 import pytest
 import uvloop
+from tornado.web import Application, RequestHandler
 
 from zeromind.http.listener import Listener
 
@@ -147,3 +148,50 @@ def until():
             time.sleep(0.01)
 
     return wait
+
+
+class Echo(RequestHandler):
+    def get(self):
+        self.finish("hello")
+
+    def post(self):
+        self.finish(self.request.body)
+
+
+class Gate(RequestHandler):
+    """Answers when the test says so."""
+
+    def initialize(self, gate):
+        self.gate = gate
+
+    async def get(self):
+        self.gate.asked += 1
+        await self.gate.open.wait()
+        self.finish("gate")
+
+    def on_connection_close(self):
+        self.gate.left += 1
+
+
+class GateState:
+    def __init__(self, thread):
+        self.asked = self.left = 0
+        self._thread = thread
+        self.open = thread.run(self._event())
+
+    async def _event(self):
+        return asyncio.Event()
+
+    def release(self):
+        self._thread.loop.call_soon_threadsafe(self.open.set)
+
+
+@pytest.fixture
+def gate(loop_thread):
+    return GateState(loop_thread)
+
+
+@pytest.fixture
+def echoing(gate):
+    """An application that echoes, and has a gate at ``/gate``."""
+    return Application([("/gate", Gate, {"gate": gate}), ("/.*", Echo)])

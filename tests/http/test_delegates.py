@@ -8,56 +8,14 @@ import time
 import pytest
 from tornado import httputil
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, RequestHandler
 
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
 KIB, MIB = 1 << 10, 1 << 20
 
 
-class Echo(RequestHandler):
-    def get(self):
-        self.finish("hello")
-
-    def post(self):
-        self.finish(self.request.body)
-
-
-class Gate(RequestHandler):
-    """Answers when the test says so."""
-
-    def initialize(self, gate):
-        self.gate = gate
-
-    async def get(self):
-        self.gate.asked += 1
-        await self.gate.open.wait()
-        self.finish("gate")
-
-    def on_connection_close(self):
-        self.gate.left += 1
-
-
-class GateState:
-    def __init__(self, thread):
-        self.asked = self.left = 0
-        self._thread = thread
-        self.open = thread.run(self._event())
-
-    async def _event(self):
-        return asyncio.Event()
-
-    def release(self):
-        self._thread.loop.call_soon_threadsafe(self.open.set)
-
-
 @pytest.fixture
-def gate(loop_thread):
-    return GateState(loop_thread)
-
-
-@pytest.fixture
-def served(serve, gate):
-    return serve(Application([("/gate", Gate, {"gate": gate}), ("/.*", Echo)]))
+def served(serve, echoing):
+    return serve(echoing)
 
 
 # clients that leave, delegates that fail
