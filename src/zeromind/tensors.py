@@ -150,6 +150,12 @@ class Interface:
     filtered_outputs: frozenset[str] = frozenset()
     media: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def uniform(self) -> bool:
+        """Whether any two requests agree in all but their number of rows: no filters before the model, no sizes left open."""
+        inputs = self.spec.inputs
+        return self.spec.batches and not self.filtered_inputs and not any(None in spec.shape[1:] for spec in inputs)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for a frame; ``from_json`` is its inverse."""
         return {

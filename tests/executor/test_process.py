@@ -24,15 +24,18 @@ import os, struct, sys, threading, time
 import numpy as np
 
 class Skill:
-    inputs = {{"x": ("float32", [None])}}
-    outputs = {{"y": ("float32", [None])}}
+    inputs = {{"x": ("float32", {shape})}}
+    outputs = {{"y": ("float32", {shape})}}
 
     def predict(self, x):
         {body}
 """
+OPEN = "[None, None]"
+"""A shape with which the frames tell of each request."""
 GARBAGE = {
     "noise": r"os.write(int(sys.argv[1]), b'\xff' * 64); time.sleep(9)",
     "no answers": "os.write(int(sys.argv[1]), struct.pack('<IBI', 5, 1, 0)); time.sleep(9)",
+    "rows that nobody sent": "os.write(int(sys.argv[1]), struct.pack('<IBIId', 17, 1, 0, 7, 0)); time.sleep(9)",
     "another slot": "os.write(int(sys.argv[1]), struct.pack('<IBIIBdQHHBBQQQ', 52, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0, 4, 1)); time.sleep(9)",
 }
 
@@ -47,9 +50,9 @@ def order(models):
 def skill(models, tmp_path):
     """A function: the order for a skill whose ``predict`` has that body."""
 
-    def build(body, **task):
+    def build(body, shape="[None]", **task):
         file = tmp_path / "skill.py"
-        file.write_text(SKILL.format(body=body))
+        file.write_text(SKILL.format(body=body, shape=shape))
         task = {"id": "t", "model_type": "python", "model_file": str(file), **task}
         return Order(task, str(file), (str(models),), False, True, filter_folders=(str(tmp_path / "filters"),))
 
@@ -292,18 +295,18 @@ def test_frames_larger_than_the_sockets_buffer_arrive(skill):
     """The second one is larger by far, and the worker does not read while its model runs."""
 
     async def main():
-        made = executor(skill("time.sleep(0.2); return x + 1"))
+        made = executor(skill("time.sleep(0.2); return x + 1", OPEN))
         await made.start(20)
         made._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         count = 20_000
-        first = send(made, x([1]))
+        first = send(made, x([[1]]))
         await asyncio.sleep(0.1)
-        second = send(made, *(x([number]) for number in range(count)))
+        second = send(made, *(x([[number]]) for number in range(count)))
         assert len(made._unsent) > 100_000
-        assert (await first)[0].outputs["y"].tolist() == [2]
-        third = send(made, x([5]))
-        assert [int(answer.outputs["y"][0]) for answer in await second] == list(range(1, count + 1))
-        assert (await third)[0].outputs["y"].tolist() == [6]
+        assert (await first)[0].outputs["y"].tolist() == [[2]]
+        third = send(made, x([[5]]))
+        assert [int(answer.outputs["y"][0, 0]) for answer in await second] == list(range(1, count + 1))
+        assert (await third)[0].outputs["y"].tolist() == [[6]]
         assert not made._unsent
         await made.stop()
 
@@ -312,12 +315,12 @@ def test_frames_larger_than_the_sockets_buffer_arrive(skill):
 
 def test_a_death_with_a_frame_half_sent_is_noticed(skill):
     async def main():
-        made = executor(skill("time.sleep(0.3); os._exit(1)"))
+        made = executor(skill("time.sleep(0.3); os._exit(1)", OPEN))
         await made.start(20)
         made._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        first = send(made, x([1]))
+        first = send(made, x([[1]]))
         await asyncio.sleep(0.1)
-        second = send(made, *(x([number]) for number in range(20_000)))
+        second = send(made, *(x([[number]]) for number in range(20_000)))
         assert made._unsent
         assert [(await one).kind for one in (first, second)] == [ErrorKind.WORKER_CRASHED] * 2
         await until(lambda: made.deaths)

@@ -125,7 +125,7 @@ def test_many_requests_are_joined_into_one_small_frame():
     frame, _ = Wire(made, True).write(0, memory[0], grouped(requests, rows, made))
     _, (group,), _ = Wire(made, True).read(frame[PREFIX.size :], memory)
     assert len(group.rows) == len(rows)
-    assert [part["t0"].tolist() for part in group.cut()][::9999] == [[number % 251] for number in range(0, len(rows), 9999)]
+    assert [single.values["t0"].tolist() for single in group.singles()[::9999]] == [[number % 251] for number in range(0, len(rows), 9999)]
 
 
 def test_requests_that_need_filters_or_do_not_batch_stay_apart():

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from zeromind import datatypes
+from zeromind.codecs import arrays
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor, TensorSpec
 
@@ -22,6 +23,8 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
 
     Raises INVALID_INPUT for anything else: other types, ragged lists, numbers that the dtype cannot hold, no rows.
     """
+    if (quick := arrays.nested(bytes(text), spec)) is not None:
+        return quick
     try:
         data = _decoder(spec.datatype, len(spec.shape)).decode(text)
         array = np.array(data, spec.dtype)
@@ -36,6 +39,8 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
     """The elements of a flat JSON list, shape (n,), in the spec's dtype; None for anything else, which ``to_tensor`` can explain."""
+    if (quick := arrays.flat(bytes(text), spec.dtype)) is not None:
+        return quick
     try:
         data = _decoder(spec.datatype, 1).decode(text)
         return _nested_text(data, 1, spec) if spec.datatype == "BYTES" else np.array(data, spec.dtype)

@@ -42,6 +42,30 @@ def unpack_prefix(prefix: bytes | bytearray | memoryview) -> int:
     return int(size)
 
 
+class Stream:
+    """Cuts what a socket gives into frames."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """The frames that are complete with ``data``, each with its prefix. Raises FrameError beyond the bound."""
+        if not self._rest and len(data) > PREFIX.size and len(data) == PREFIX.size + unpack_prefix(data[: PREFIX.size]):
+            return [data]
+        rest = self._rest
+        rest += data
+        found = []
+        at = 0
+        while len(rest) - at >= PREFIX.size:
+            end = at + PREFIX.size + unpack_prefix(rest[at : at + PREFIX.size])
+            if end > len(rest):
+                break
+            found.append(bytes(rest[at:end]))
+            at = end
+        del rest[:at]
+        return found
+
+
 def fault_to_json(error: ZeroMindError) -> dict[str, Any]:
     """A known fault in plain values; parameters that JSON has no form for become text."""
     params: list[Any] = json.loads(json.dumps(error.params, default=str, skipkeys=True))

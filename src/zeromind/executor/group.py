@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,28 +31,18 @@ class Group:
         """The values, with nothing left to join."""
         return {name: np.concatenate(value) if isinstance(value, list) else value for name, value in self.values.items()}
 
-    def cut(self) -> Iterator[dict[str, Any]]:
-        """The values of each request; arrays are views."""
-        if len(self.rows) == 1:
-            yield self.values
-            return
-        start = 0
-        for count in self.rows:
-            end = start + count
-            yield {name: value[start:end] for name, value in self.values.items()}
-            start = end
-
     def singles(self) -> list[Group]:
         """The same, one group per request."""
         if len(self.rows) == 1:
             return [self]
-        return [Group([count], part, self.fault, self.seconds) for count, part in zip(self.rows, self.cut(), strict=True)]
+        parts = cut(self.values, self.rows, self.seconds)
+        return [Group([count], part.outputs, self.fault, self.seconds) for count, part in zip(self.rows, parts, strict=True)]
 
     def answers(self) -> list[Answer]:
         """The answer to each request, in order; arrays are views."""
         if self.fault is not None:
             return [self.fault] * len(self.rows)
-        return [InferResponse(part, self.seconds) for part in self.cut()]
+        return list(cut(self.values, self.rows, self.seconds))
 
 
 def outcome(groups: Sequence[Group]) -> list[Answer] | ZeroMindError:
@@ -60,6 +50,19 @@ def outcome(groups: Sequence[Group]) -> list[Answer] | ZeroMindError:
     if len(groups) == 1 and groups[0].fault is not None:
         return groups[0].fault
     return [answer for group in groups for answer in group.answers()]
+
+
+def cut(outputs: dict[str, Any], rows: Sequence[int], seconds: float) -> list[InferResponse]:
+    """The answer to each request of a batch, of so many rows each; arrays are views."""
+    if len(rows) == 1:
+        return [InferResponse(outputs, seconds)]
+    answers = []
+    start = 0
+    for count in rows:
+        end = start + count
+        answers.append(InferResponse({name: value[start:end] for name, value in outputs.items()}, seconds))
+        start = end
+    return answers
 
 
 def grouped(batch: Sequence[InferRequest], rows: Sequence[int], interface: Interface) -> list[Group]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor import frames
+from zeromind.executor import frames, layout
 from zeromind.executor.arena import SLOT_BYTES, SLOTS, Arena
-from zeromind.executor.group import Answer, grouped, outcome
+from zeromind.executor.group import Answer, cut, grouped, outcome
+from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
 from zeromind.executor.wire import NoRoomError, Wire
 from zeromind.tensors import InferRequest, Interface
@@ -29,6 +32,15 @@ Answered: TypeAlias = "Callable[[Sequence[Answer] | ZeroMindError], None]"
 _STOP_GRACE_S = 2.0
 _READ_BYTES = 1 << 16
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Running:
+    rows: Sequence[int]
+    end: int
+    """Of what lies in the slot."""
+    answered: Answered
+    places: Places | None
 
 
 class ProcessExecutor:
@@ -43,9 +55,10 @@ class ProcessExecutor:
         self._arena: Arena | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
+        self._layout: Layout | None = None
         self._free = list(range(SLOTS))
-        self._running: dict[int, tuple[int, int, Answered]] = {}
-        self._received = bytearray()
+        self._running: dict[int, _Running] = {}
+        self._received = frames.Stream()
         self._unsent = bytearray()
         self.alive = False
 
@@ -68,6 +81,8 @@ class ProcessExecutor:
         self._interface = Interface.from_json(message["interface"])
         self._batches = Wire(self._interface, inputs=True)
         self._answers = Wire(self._interface, inputs=False)
+        assert self._arena is not None, "it has started"  # noqa: S101 - a fault of ours
+        self._layout = Layout(self._interface, self._arena.slots) if Layout.decides(self._interface) else None
         self.alive = True
         asyncio.get_running_loop().add_reader(link, self._readable)
         self._watch = asyncio.create_task(self._watch_process())
@@ -88,15 +103,20 @@ class ProcessExecutor:
         arena = self._arena
         assert arena is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
         slot = self._free[-1]
+        total = sum(rows)
+        places = self._layout.places(slot, total) if self._layout else None
         try:
-            frame, end = self._batches.write(slot, arena.slots[slot], grouped(batch, rows, self._interface))
+            if places is not None:
+                frame, end = self._lay(slot, batch, total, places)
+            else:
+                frame, end = self._batches.write(slot, arena.slots[slot], grouped(batch, rows, self._interface))
         except NoRoomError as error:
             arena.give_back(slot, SLOT_BYTES)
             fault = ZeroMindError(ErrorKind.BODY_TOO_LARGE, f"the request's tensors are too large to be handed over: {error}")
             asyncio.get_running_loop().call_soon(answered, fault)
             return
         self._free.pop()
-        self._running[slot] = (len(batch), end, answered)
+        self._running[slot] = _Running(rows, end, answered, places)
         self._write(frame)
 
     def kill(self) -> None:
@@ -202,36 +222,48 @@ class ProcessExecutor:
         if not data:
             self._disconnect()
             return False
-        self._received += data
         try:
-            self._take_frames()
+            for frame in self._received.cut(data):
+                self._deliver(frame)
         except frames.FrameError:
             _log.exception("the worker of model %r gave no readable answer and is ended", self._order.task["id"])
             self._disconnect()
             self.kill()
         return self._link is not None
 
-    def _take_frames(self) -> None:
-        prefix = frames.PREFIX.size
-        while len(self._received) >= prefix:
-            end = prefix + frames.unpack_prefix(self._received[:prefix])
-            if len(self._received) < end:
-                return
-            frame = bytes(self._received[prefix:end])
-            del self._received[:end]
-            self._deliver(frame)
+    def _lay(self, slot: int, batch: Sequence[InferRequest], rows: int, places: Places) -> tuple[bytes, int]:
+        inputs, _, end = places
+        for name, place in inputs.items():
+            values: list[Any] = [request.inputs[name] for request in batch]
+            if len(values) == 1:
+                np.copyto(place, values[0])
+            else:
+                np.concatenate(values, out=place)
+        return layout.pack(slot, rows), end
 
     def _deliver(self, frame: bytes) -> None:
         arena = self._arena
         assert arena is not None, "it has started"  # noqa: S101 - a fault of ours
-        slot, groups, end = self._answers.read(frame, arena.slots)
-        count, sent, answered = self._running.get(slot, (-1, 0, _nobody))
-        if sum(len(group.rows) for group in groups) != count:
-            raise frames.FrameError(f"an answer for slot {slot}, in which {max(count, 0)} requests run")
-        del self._running[slot]
-        answered(outcome(groups))
-        del groups  # the arrays must not see what comes into the slot next
-        arena.give_back(slot, max(sent, end))
+        laid = layout.unpack(frame)
+        if laid is not None:
+            slot, total, seconds = laid
+            running = self._running.get(slot)
+            if running is None or running.places is None or total != sum(running.rows):
+                raise frames.FrameError(f"an answer of {total} rows for slot {slot}, where they are not awaited")
+            del self._running[slot]
+            running.answered(cut(running.places[1], running.rows, seconds))
+            end = running.end
+        else:
+            slot, groups, end = self._answers.read(memoryview(frame)[frames.PREFIX.size :], arena.slots)
+            running = self._running.get(slot)
+            if running is not None and running.places is not None and [group.rows for group in groups] == [[sum(running.rows)]]:
+                groups[0].rows = list(running.rows)  # the worker knew of their sum only
+            if running is None or sum(len(group.rows) for group in groups) != len(running.rows):
+                raise frames.FrameError(f"an answer for slot {slot}, in which {len(running.rows) if running else 0} requests run")
+            del self._running[slot]
+            running.answered(outcome(groups))
+            del groups  # the arrays must not see what comes into the slot next
+        arena.give_back(slot, max(running.end, end))
         self._free.append(slot)
         if self.alive:
             self._on_room()
@@ -251,8 +283,8 @@ class ProcessExecutor:
 
     def _fail(self, sentence: str) -> None:
         running, self._running = self._running, {}
-        for _, _, answered in reversed(running.values()):  # who puts them back into a queue restores their order
-            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
+        for batch in reversed(running.values()):  # who puts them back into a queue restores their order
+            batch.answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
 
     def _disconnect(self) -> None:
         """Let go of the socket and the memory. Answers that were received before are delivered already."""
@@ -263,13 +295,10 @@ class ProcessExecutor:
             loop.remove_writer(link)
             link.close()
         self.alive = False
+        self._layout = None  # its arrays look at the memory
         arena, self._arena = self._arena, None
         if arena is not None:
             arena.close()
-
-
-def _nobody(_: object) -> None:
-    """Nothing runs in that slot."""
 
 
 async def _read(link: socket.socket, size: int) -> bytes:

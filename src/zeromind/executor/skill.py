@@ -99,6 +99,16 @@ class Skill:
             answered.update(zip(indices, ([single] for single in singles), strict=True))
         return [group for index in range(len(prepared)) for group in answered[index]]
 
+    def infer(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+        """What the model makes of one batch of tensors, by the names of the interface, and in how many seconds; no filters.
+
+        Raises PREDICTION_FAILED, or INVALID_INPUT where the data is to blame.
+        """
+        own = {self._input_names[name]: value for name, value in inputs.items()}
+        start = time.perf_counter()
+        outputs = guarded(ErrorKind.PREDICTION_FAILED, "the model failed on this input", self._call, own)
+        return outputs, time.perf_counter() - start
+
     def close(self) -> None:
         """Let go of the model."""
         self._adapter.close()
@@ -109,8 +119,7 @@ class Skill:
     def _predict(self, group: Group) -> list[Group]:
         """The answers of a group of tensors, or one fault for them all."""
         try:
-            inputs = {self._input_names[name]: value for name, value in group.join().items()}
-            outputs, seconds = self._timed(inputs)
+            outputs, seconds = self.infer(group.join())
         except ZeroMindError as error:
             return [Group(group.rows, {}, error)]
         answered = Group(group.rows, outputs, None, seconds)
@@ -126,11 +135,6 @@ class Skill:
         except ZeroMindError as error:
             return Group(group.rows, {}, error)
         return Group(group.rows, values, None, group.seconds)
-
-    def _timed(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
-        start = time.perf_counter()
-        outputs = guarded(ErrorKind.PREDICTION_FAILED, "the model failed on this input", self._call, inputs)
-        return outputs, time.perf_counter() - start
 
     def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         rows = len(next(iter(inputs.values()))) if self.interface.spec.batches else None

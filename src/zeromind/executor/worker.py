@@ -19,10 +19,13 @@ import threading
 import time
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor import frames
+from zeromind.executor import frames, layout
 from zeromind.executor.arena import SLOT_BYTES, Arena
 from zeromind.executor.group import Group
+from zeromind.executor.layout import Layout
 from zeromind.executor.order import Order
 from zeromind.executor.skill import Skill
 from zeromind.executor.wire import NoRoomError, Wire
@@ -31,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
 """How long a skill may take to close once the server has let go of it."""
+_READ_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 """From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
@@ -60,7 +64,7 @@ def serve(link: socket.socket, arena: Arena) -> None:
     """Answer frames until the other side closes the socket."""
     threading.Thread(target=_watch, args=(link.fileno(),), daemon=True).start()
     try:
-        order = Order.from_json(frames.unpack(_receive(link)))
+        order = Order.from_json(frames.unpack(_read(link, frames.unpack_prefix(_read(link, frames.PREFIX.size)))))
         level = logging.DEBUG if order.debug else logging.WARNING
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
         skill = _loaded(link, order)
@@ -99,12 +103,44 @@ class _Loop:
         self._threads = threads
         self._batches = Wire(skill.interface, inputs=True)
         self._answers = Wire(skill.interface, inputs=False)
+        self._layout = Layout(skill.interface, arena.slots)
+        self._stream = frames.Stream()
 
     def run(self) -> None:
         """Answer batches. Raises EOFError when the other side has gone."""
         while True:
-            slot, groups, end = self._batches.read(_receive(self._link), self._arena.slots)
-            self._answer(slot, self._skill.run(groups), end)
+            for frame in self._receive():
+                laid = layout.unpack(frame)
+                if laid is None:
+                    slot, groups, end = self._batches.read(memoryview(frame)[frames.PREFIX.size :], self._arena.slots)
+                    self._answer(slot, self._skill.run(groups), end)
+                else:
+                    slot, rows, _ = laid
+                    self._answer_laid(slot, rows)
+
+    def _receive(self) -> list[bytes]:
+        data = self._link.recv(_READ_BYTES)
+        if not data:
+            raise EOFError
+        return self._stream.cut(data)
+
+    def _answer_laid(self, slot: int, rows: int) -> None:
+        """Run the model on what lies where the interface says; its answer goes there, too."""
+        places = self._layout.places(slot, rows)
+        if places is None:
+            raise frames.FrameError(f"{rows} rows do not fit into a slot")
+        inputs, outputs, end = places
+        try:
+            answer, seconds = self._skill.infer(inputs)
+        except ZeroMindError as fault:
+            self._answer(slot, [Group([rows], {}, fault)], end)
+            return
+        if not layout.fits(answer, outputs):  # not what the file promised: the answer itself has to tell
+            self._answer(slot, [Group([rows], answer, None, seconds)], end)
+            return
+        for name, place in outputs.items():
+            np.copyto(place, answer[name])
+        self._link.sendall(layout.pack(slot, rows, seconds))
 
     def _answer(self, slot: int, groups: list[Group], end: int) -> None:
         """Send answers; their tensors go behind those of the batch, at which they may still look."""
@@ -136,8 +172,9 @@ class _Pipeline(_Loop):
     def _read(self, pool: concurrent.futures.Executor, ready: queue.SimpleQueue[_Prepared | BaseException]) -> None:
         try:
             while True:
-                slot, groups, end = self._batches.read(_receive(self._link), self._arena.slots)
-                ready.put((slot, [pool.submit(self._skill.prepare, group) for group in groups], end))
+                for frame in self._receive():
+                    slot, groups, end = self._batches.read(memoryview(frame)[frames.PREFIX.size :], self._arena.slots)
+                    ready.put((slot, [pool.submit(self._skill.prepare, group) for group in groups], end))
         except BaseException as error:  # whatever it is, the thread that answers must end as well
             ready.put(error)
 
@@ -150,11 +187,6 @@ def _watch(descriptor: int) -> None:
         pass
     time.sleep(_GRACE_S)
     os._exit(1)
-
-
-def _receive(link: socket.socket) -> memoryview:
-    """The next frame without its prefix. Raises EOFError when the other side has gone."""
-    return memoryview(_read(link, frames.unpack_prefix(_read(link, frames.PREFIX.size))))
 
 
 def _read(link: socket.socket, size: int) -> bytearray:
