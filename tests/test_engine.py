@@ -116,7 +116,7 @@ def test_what_is_withdrawn_is_never_answered(engine):
         late = made.submit("slow", lambda _: InferRequest({"x": np.zeros(1, np.float32)}), answers.append)
         await asyncio.sleep(0)
         early.withdraw()
-        await late._late
+        await late._submitting
         late.withdraw()  # its model has loaded, it has been sent
         late.withdraw()
         await made.infer("slow", lambda _: InferRequest({"x": np.zeros(1, np.float32)}))

@@ -57,7 +57,7 @@ class Engine:
         model = self.registry.get(model_id)
         return await model.ready(time.monotonic() + model.task.timeout_s)
 
-    def submit(self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None]) -> Submitted:
+    def submit(self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None]) -> Entry | Late:
         """Decode a request against the model's interface and have it answered within the model's time-out.
 
         ``reply`` is called exactly once, unless the request is withdrawn; the arrays of an answer are its to read until it returns.
@@ -67,9 +67,9 @@ class Engine:
             raise _stopping()
         model = self.registry.get(model_id)
         deadline = time.monotonic() + model.task.timeout_s
-        if model.life.state is not State.READY:
-            return Submitted(model, None, asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
-        return Submitted(model, self._submit(model, decode, deadline, reply))
+        if model.life.state is State.READY:
+            return self._submit(model, decode, deadline, reply)
+        return Late(asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
 
     async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> tuple[Interface, InferResponse]:
         """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
@@ -83,14 +83,19 @@ class Engine:
             else:
                 future.set_result(answer.copy())
 
-        submitted = self.submit(model_id, decode, reply)
+        decoded_for: list[Interface] = []
+
+        def noting(interface: Interface) -> InferRequest:
+            decoded_for.append(interface)
+            return decode(interface)
+
+        submitted = self.submit(model_id, noting, reply)
         try:
             response = await future
         except asyncio.CancelledError:
             submitted.withdraw()
             raise
-        assert submitted.model.interface is not None, "it has answered"  # noqa: S101 - a fault of ours
-        return submitted.model.interface, response
+        return decoded_for[0], response
 
     def _submit(self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
         assert model.interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
@@ -189,20 +194,17 @@ class Engine:
 
 
 @dataclasses.dataclass(slots=True)
-class Submitted:
-    """A request that is under way."""
+class Late:
+    """A request for a model that still loads."""
 
-    model: Model
-    _entry: Entry | None
-    _late: asyncio.Task[Entry | None] | None = None
+    _submitting: asyncio.Task[Entry | None]
 
     def withdraw(self) -> None:
         """Forget it: its client has left, and no answer is wanted."""
-        entry = self._entry
-        if self._late is not None and not self._late.cancel() and not self._late.cancelled():
-            entry = self._late.result()
-        if entry is not None:
-            self.model.withdraw(entry)
+        if not self._submitting.cancel() and not self._submitting.cancelled():
+            entry = self._submitting.result()
+            if entry is not None:
+                entry.withdraw()
 
 
 def check_rows(request: InferRequest) -> None:

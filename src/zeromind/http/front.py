@@ -16,12 +16,12 @@ from tornado import httputil
 
 from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
-from zeromind.engine import Engine, Submitted
+from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.exchange import Exchange
 from zeromind.http.site import Answering
-from zeromind.scheduler.dispatcher import Answer
+from zeromind.scheduler.dispatcher import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Prediction(httputil.HTTPMessageDelegate):
         self._model_id = model_id
         self._media = media
         self._body: bytes | bytearray = body
-        self._submitted: Submitted | None = None
+        self._submitted: Entry | Late | None = None
 
     def headers_received(
         self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders

@@ -63,7 +63,7 @@ class Model:
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
         queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
-        self._dispatcher = Dispatcher(self._workers, queue)
+        self._dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
         for worker in self._workers:
             worker.on_room = self._dispatcher.pump
         self.life.enter(State.READY)
@@ -86,11 +86,6 @@ class Model:
         """Take a request that fits the interface of a ready model; ``reply`` is called once. Raises BUSY."""
         assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of the caller
         return self._dispatcher.submit(request, deadline, reply)
-
-    def withdraw(self, entry: Entry) -> None:
-        """Forget a request whose client has left."""
-        if self._dispatcher is not None:
-            self._dispatcher.withdraw(entry)
 
     async def drop(self, at_once: ZeroMindError | None = None) -> int:
         """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.

@@ -1,7 +1,8 @@
 """Drives one model's queue: whichever worker has room takes the next batch, and every answer finds its request.
 
-What waits while the workers are busy is the next batch; an idle worker gets a single request at once. It runs on the event loop
-and never waits: requests come with a function that takes their answer, workers call back.
+What waits while the workers are busy is the next batch; an idle worker gets a single request at once, and what else comes in the same
+turn of the event loop is staged behind it together. It runs on that loop and never waits: requests come with a function that takes
+their answer, workers call back.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Entry(Waiting):
 
     request: InferRequest = dataclasses.field(kw_only=True)
     reply: Callable[[Answer], None] = dataclasses.field(kw_only=True)
+    queue: BatchQueue[Entry] = dataclasses.field(kw_only=True)
     open: bool = True
 
     def settle(self, answer: Answer) -> None:
@@ -45,13 +47,14 @@ class Entry(Waiting):
         except Exception:
             _log.exception("an answer could not be delivered")
 
+    def withdraw(self) -> None:
+        """Forget it: its client has left, and it must not reach the model."""
+        self.open = False
+        self.queue.remove(self)
+
 
 class Worker(Protocol):
     """What batches are sent to."""
-
-    @property
-    def under_way(self) -> int:
-        """How many batches it has."""
 
     @property
     def room(self) -> bool:
@@ -65,8 +68,20 @@ class Worker(Protocol):
 
 
 @dataclasses.dataclass(eq=False, slots=True)
-class _Batch:
+class _Lane:
+    """A worker and the batches in it, the one that runs first."""
+
     worker: Worker
+    batches: list[_Batch] = dataclasses.field(default_factory=list)
+
+    @property
+    def idle(self) -> bool:
+        return not self.batches and self.worker.room
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class _Batch:
+    lane: _Lane
     entries: list[Entry]
     rows: int
     limit_s: float
@@ -85,38 +100,45 @@ class _Batch:
 class Dispatcher:
     """Answers every submitted request exactly once: with its result, its fault, or DEADLINE."""
 
-    def __init__(self, workers: Sequence[Worker], queue: BatchQueue[Entry], clock: Callable[[], float] = time.monotonic) -> None:
-        self._workers = workers
+    def __init__(
+        self, workers: Sequence[Worker], queue: BatchQueue[Entry], clock: Callable[[], float] = time.monotonic, *, uniform: bool = False
+    ) -> None:
+        """``uniform`` says that any two requests may be joined, so that nobody need look."""
+        self._lanes = [_Lane(worker) for worker in workers]
         self._queue = queue
         self._clock = clock
+        self._uniform = uniform
         self._loop = asyncio.get_running_loop()
-        self._running: dict[int, _Batch] = {}
         self._farewell: ZeroMindError | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeps = 0.0
         self._delay: asyncio.TimerHandle | None = None
+        self._turning = False
         self._quiet = asyncio.Event()
 
     @property
     def pending(self) -> int:
         """Requests that are still to be answered."""
-        return len(self._queue) + sum(entry.open for batch in self._running.values() for entry in batch.entries)
+        return len(self._queue) + sum(entry.open for batch in self._running() for entry in batch.entries)
 
     def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None]) -> Entry:
         """Take a request; ``deadline`` on the monotonic clock. Raises BUSY, or why nothing is taken any more."""
         if self._farewell is not None:
             raise self._farewell
         now = self._clock()
-        entry = Entry(_rows(request), request.nbytes, deadline, _kind(request), now, request=request, reply=reply)
+        kind = None if self._uniform else _kind(request)
+        entry = Entry(_rows(request), request.nbytes, deadline, kind, now, request=request, reply=reply, queue=self._queue)
+        if self._turning and self._queue.full:
+            self._pump(now)
         self._queue.put(entry)
-        self._pump(now)
-        self._sweep_at(deadline, now)
+        if any(lane.idle for lane in self._lanes):
+            self._pump(now)
+        elif not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+        if self._sweeper is None or deadline < self._sweeps:
+            self._sweep_at(deadline, now)
         return entry
-
-    def withdraw(self, entry: Entry) -> None:
-        """Forget a request whose client has left: it must not reach the model."""
-        entry.open = False
-        self._queue.remove(entry)
 
     def pump(self) -> None:
         """Look for work for the workers: one has room again."""
@@ -128,11 +150,12 @@ class Dispatcher:
         self._farewell = at_once or ZeroMindError(ErrorKind.MODEL_NOT_FOUND, "the model was dropped before it answered this request")
         for entry in self._queue.clear():
             entry.settle(self._farewell)
-        while self._running and at_once is None:
+        while self._running() and at_once is None:
             self._quiet.clear()
             await self._quiet.wait()
-        running = list(self._running.values())
-        self._running.clear()
+        running = self._running()
+        for lane in self._lanes:
+            lane.batches.clear()
         for batch in running:
             for entry in batch.entries:
                 entry.settle(self._farewell)
@@ -141,69 +164,72 @@ class Dispatcher:
             if timer is not None:
                 timer.cancel()
 
+    def _running(self) -> list[_Batch]:
+        return [batch for lane in self._lanes for batch in lane.batches]
+
+    def _turn(self) -> None:
+        """The event loop has seen all that came with this turn."""
+        self._turning = False
+        self.pump()
+
     def _pump(self, now: float) -> None:
         while len(self._queue):
-            worker = self._choose()
-            if worker is None:
+            lane, rows = self._choose()
+            if lane is None:
                 return
-            if not worker.under_way and (wait_s := self._queue.due(now)):
+            if not lane.batches and (wait_s := self._queue.due(now)):
                 if self._delay is None:
                     self._delay = self._loop.call_later(wait_s, self._delayed)
                 return
-            entries = self._queue.take(now)
+            entries = self._queue.take(now, rows)
             if not entries:
                 return
-            self._send(worker, entries, now)
+            self._send(lane, entries, now)
 
-    def _choose(self) -> Worker | None:
-        """An idle worker; else the least loaded behind whose batch the next may be staged."""
-        busy = []
-        for worker in self._workers:
-            if worker.room:
-                if not worker.under_way:
-                    return worker
-                busy.append(worker)
-        if not busy:
-            return None
-        rows = [sum(batch.rows for batch in self._of(worker)) for worker in busy]
-        least = min(rows)
-        worker = busy[rows.index(least)]
-        return worker if self._queue.fills(least) and not any(batch.entries[0].alone for batch in self._of(worker)) else None
+    def _choose(self) -> tuple[_Lane | None, int]:
+        """An idle worker; else the least loaded behind whose batch the next may be staged. And its fair share of what waits, in rows."""
+        chosen, least, open_lanes = None, 0, 0
+        for lane in self._lanes:
+            if lane.worker.room:
+                open_lanes += 1
+                rows = sum([batch.rows for batch in lane.batches])
+                if chosen is None or (chosen.batches and (not lane.batches or rows < least)):
+                    chosen, least = lane, rows
+        if chosen is None or (chosen.batches and (chosen.batches[0].entries[0].alone or not self._queue.fills(least))):
+            return None, 0
+        return chosen, max(least, -(-self._queue.rows // open_lanes))
 
-    def _of(self, worker: Worker) -> list[_Batch]:
-        """The batches in a worker, the one that runs first."""
-        return [batch for batch in self._running.values() if batch.worker is worker]
-
-    def _send(self, worker: Worker, entries: list[Entry], now: float) -> None:
+    def _send(self, lane: _Lane, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = _Batch(worker, entries, sum(rows), max(entry.deadline - entry.since for entry in entries), now)
-        self._running[id(batch)] = batch
+        batch = _Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now)
+        lane.batches.append(batch)
         try:
-            worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
+            lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
         except Exception:
             _log.exception("a batch could not be handed to its worker")
             fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")
             self._loop.call_soon(self._answered, batch, fault)
 
     def _answered(self, batch: _Batch, outcome: Outcome) -> None:
-        if self._running.pop(id(batch), None) is None:
+        batches = batch.lane.batches
+        if batch not in batches:
             return  # the model was closed at once
-        for staged in self._of(batch.worker)[:1]:
-            staged.begun = self._clock()
+        batches.remove(batch)
+        if batches:
+            batches[0].begun = self._clock()
         if isinstance(outcome, ZeroMindError):
             self._failed(batch, outcome)
         else:
-            if len(self._queue):
-                self._pump(self._clock())  # the worker runs again while these answers are encoded
+            self.pump()  # the worker runs again while these answers are encoded
             for entry, answer in zip(batch.entries, outcome, strict=True):
                 entry.settle(answer)
-        if not self._running:
+        if not batches and not self._running():
             self._quiet.set()
 
     def _failed(self, batch: _Batch, fault: ZeroMindError) -> None:
         """Answer a lone request with the fault. Of several only one need be to blame: they wait again, to run each by itself."""
         if fault.kind is ErrorKind.WORKER_CRASHED:
-            for other in self._of(batch.worker):
+            for other in batch.lane.batches:
                 batch.beside = other.beside = True
         if self._farewell is None and (len(batch.entries) > 1 or batch.beside):
             again = [entry for entry in batch.entries if entry.open]
@@ -234,17 +260,16 @@ class Dispatcher:
         self._sweeper = None
         now = self._clock()
         late = self._queue.expire(now)
-        late += [entry for batch in self._running.values() for entry in batch.entries if entry.open and entry.deadline <= now]
+        late += [entry for batch in self._running() for entry in batch.entries if entry.open and entry.deadline <= now]
         for entry in late:
             entry.settle(
                 ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before the model answered ('timeout_s' of the task)")
             )
-        for worker in self._workers:
-            for batch in self._of(worker)[:1]:
-                if batch.hung <= now:
-                    worker.kill()
-        times = [entry.deadline for batch in self._running.values() for entry in batch.entries if entry.open]
-        times += [batch.hung for worker in self._workers for batch in self._of(worker)[:1]]
+        for lane in self._lanes:
+            if lane.batches and lane.batches[0].hung <= now:
+                lane.worker.kill()
+        times = [entry.deadline for batch in self._running() for entry in batch.entries if entry.open]
+        times += [lane.batches[0].hung for lane in self._lanes if lane.batches]
         waiting = self._queue.next_deadline()
         if waiting is not None:
             times.append(waiting)

@@ -46,9 +46,14 @@ class BatchQueue(Generic[W]):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more entries may wait."""
+        return len(self._waiting) >= self._max_count
+
     def put(self, entry: W) -> None:
         """Append an entry. Raises BUSY when a bound would be passed; a single entry may be of any size."""
-        if len(self._waiting) >= self._max_count or (self._waiting and self.nbytes + entry.nbytes > self._max_bytes):
+        if self.full or (self._waiting and self.nbytes + entry.nbytes > self._max_bytes):
             raise ZeroMindError(
                 ErrorKind.BUSY, f"{len(self._waiting)} requests wait for this model already: try again shortly", len(self._waiting)
             )
@@ -78,20 +83,27 @@ class BatchQueue(Generic[W]):
         """
         return self.rows >= min(running_rows, self.max_rows) and not next(iter(self._waiting.values())).alone
 
-    def take(self, now: float) -> list[W]:
+    def take(self, now: float, share: int | None = None) -> list[W]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.
 
-        Entries past their deadline are passed over: ``expire`` gives them.
+        ``share`` is a lower limit, where there are others who could take some. Entries past their deadline are passed over:
+        ``expire`` gives them.
         """
+        limit = self.max_rows if share is None else min(share, self.max_rows)
         batch: list[W] = []
         rows = 0
+        kind = None
         for entry in self._waiting.values():
-            if entry.deadline <= now or (batch and (entry.kind != batch[0].kind or entry.alone or rows + entry.rows > self.max_rows)):
+            if entry.deadline <= now or (batch and (entry.kind != kind or entry.alone or rows + entry.rows > limit)):
                 continue
+            if not batch:
+                kind = entry.kind
             batch.append(entry)
             rows += entry.rows
-            if rows >= self.max_rows or entry.alone:
+            if rows >= limit or entry.alone:
                 break
+        if len(batch) == len(self._waiting):
+            return self.clear()
         for entry in batch:
             self.remove(entry)
         return batch
