@@ -87,7 +87,7 @@ def test_inputs_that_disagree_in_rows_are_refused_before_they_are_joined_with_ot
         for refused in (first, second):
             assert refused.kind is ErrorKind.INVALID_INPUT
             assert "different numbers of rows: [1, 2]" in refused.message
-        assert good[1].outputs["float_out"].shape == (1, 2)
+        assert good.outputs["float_out"].shape == (1, 2)
 
     engine(body)
 
@@ -103,7 +103,7 @@ def test_a_request_that_is_cancelled_at_any_moment_is_forgotten(engine, model, t
         assert isinstance((await asyncio.gather(call, return_exceptions=True))[0], (asyncio.CancelledError, tuple))
         await made.started()
         assert not made._busy
-        assert (await made.infer("sum", lambda _: row(1)))[1].outputs["sum"].tolist() == [3]
+        assert (await made.infer("sum", lambda _: row(1))).outputs["sum"].tolist() == [3]
 
     engine(body)
     assert "could not be delivered" not in caplog.text
@@ -257,7 +257,9 @@ def test_a_full_queue_says_when_to_come_again(thread_server, beside):
     with thread_server(tasks=[LAB], max_queue=2) as pool:
         running = beside(pool.predict, "lab", {"order": ["sleep:4"]})
         time.sleep(0.1)
-        queued = [beside(pool.predict, "lab", {"order": ["a"]}) for _ in range(3)]  # one of them is staged
+        queued = [beside(pool.predict, "lab", {"order": ["a"]})]  # it is staged
+        time.sleep(0.1)
+        queued += [beside(pool.predict, "lab", {"order": ["a"]}) for _ in range(2)]
         time.sleep(0.1)
         start = time.monotonic()
         answer = pool.predict("lab", {"order": ["b"]})
@@ -283,7 +285,7 @@ def test_nothing_keeps_an_answers_memory(thread_server):
             assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
         kept = asyncio.run_coroutine_threadsafe(pool.server.engine.infer("sum", lambda _: row(1)), pool.loop).result(10)
         asyncio.run_coroutine_threadsafe(pool.server.engine.infer("sum", lambda _: row(2)), pool.loop).result(10)
-        assert kept[1].outputs["sum"].tolist() == [3]
+        assert kept.outputs["sum"].tolist() == [3]
         assert pool.drop("sum").status == 200
         assert arena._map.closed
 

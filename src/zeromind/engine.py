@@ -71,7 +71,7 @@ class Engine:
             return self._submit(model, decode, deadline, reply)
         return Late(asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
 
-    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> tuple[Interface, InferResponse]:
+    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> InferResponse:
         """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
         future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
 
@@ -83,24 +83,18 @@ class Engine:
             else:
                 future.set_result(answer.copy())
 
-        decoded_for: list[Interface] = []
-
-        def noting(interface: Interface) -> InferRequest:
-            decoded_for.append(interface)
-            return decode(interface)
-
-        submitted = self.submit(model_id, noting, reply)
+        submitted = self.submit(model_id, decode, reply)
         try:
-            response = await future
+            return await future
         except asyncio.CancelledError:
             submitted.withdraw()
             raise
-        return decoded_for[0], response
 
     def _submit(self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
-        assert model.interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
-        request = decode(model.interface)
-        if len(request.inputs) > 1 and model.interface.spec.batches:
+        interface = model.interface
+        assert interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
+        request = decode(interface)
+        if len(request.inputs) > 1 and interface.spec.batches:
             check_rows(request)
         return model.submit(request, deadline, reply)
 

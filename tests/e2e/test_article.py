@@ -123,7 +123,7 @@ def test_every_sample_is_read(tmp_path):
         "    engine = Engine(pool.read(Path(sys.argv[1]), {}, {}))\n"
         "    engine.start()\n"
         "    await engine.started()\n"
-        "    _, answer = await engine.infer('1', lambda interface: codec.decode_predict(sys.argv[2].encode(), interface))\n"
+        "    answer = await engine.infer('1', lambda interface: codec.decode_predict(sys.argv[2].encode(), interface))\n"
         "    print(codec.encode_response(answer).decode())\n"
         "    await engine.close()\n"
         "asyncio.run(main())\n"

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from zeromind.codecs import oip
 from zeromind.http import front
 from zeromind.tensors import InferResponse, Interface, ModelSpec, TensorSpec
 
@@ -134,7 +135,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
             told.append((code, b"application/json" in fields, json.loads(body)))
 
     prediction = kind(None, Exchange(), "m")
-    prediction._interface = Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test")
+    prediction._codec = oip.Codec(Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test"), "m")
     prediction._request_id = ""
     prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, 0.1))
     ((code, is_json, data),) = told

@@ -13,12 +13,25 @@ from typing import Any
 import numpy as np
 import simdjson
 
+from zeromind import datatypes
 from zeromind.tensors import Tensor, TensorSpec
 
 FAULTS = (ValueError, TypeError, AttributeError, KeyError, IndexError, RuntimeError, ArithmeticError)
 """What simdjson raises for text that is not JSON, or that holds something else than was asked for; and numpy for what overflows."""
 _SMALL = 1 << 20
 _PARSER = simdjson.Parser()
+_WIDE = {
+    dtype: np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype == np.uint64 else np.int64)
+    for dtype in datatypes.NUMPY_OF.values()
+    if dtype.kind in "fiu"
+}
+"""What simdjson reads the numbers of a dtype as."""
+_BOUNDS: dict[np.dtype[Any], tuple[float, float]] = {
+    dtype: (float(np.finfo(dtype).min), float(np.finfo(dtype).max))
+    if dtype.kind == "f"
+    else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    for dtype in _WIDE
+}
 _NUMBER_BYTES = b"0123456789.eE+- \t\r\n"
 
 
@@ -29,21 +42,17 @@ def parse(text: bytes) -> Any:
 
 
 def elements(array: Any, dtype: np.dtype[Any]) -> Tensor:
-    """The numbers of a parsed list and of the lists in it, in order, shape (n,). Raises one of FAULTS, also for what the dtype cannot hold."""
-    if dtype.kind == "f":
-        values = np.frombuffer(array.as_buffer(of_type="d"), np.float64)
-        if dtype.itemsize == 8:
-            return values
-        with np.errstate(over="raise"):
-            return values.astype(dtype)
-    if dtype.kind not in "iu":
-        raise TypeError(dtype)
-    wide = np.dtype(np.uint64 if dtype == np.uint64 else np.int64)
-    values = np.frombuffer(array.as_buffer(of_type=wide.kind), wide)
-    if dtype.itemsize == 8:
+    """The numbers of a parsed list and of the lists in it, in order, shape (n,).
+
+    Raises one of FAULTS, also for a number that the dtype cannot hold.
+    """
+    wide = _WIDE[dtype]
+    values = np.frombuffer(array.as_buffer(of_type=wide.kind if wide.kind != "f" else "d"), wide)
+    if wide == dtype:
         return values
-    bounds = np.iinfo(dtype)
-    if values.size and not bounds.min <= values.min() <= values.max() <= bounds.max:
+    least, most = _BOUNDS[dtype]
+    # Of all ways to ask for the extremes of a few numbers this is the fastest by far.
+    if values.size and (values.item(values.argmin()) < least or values.item(values.argmax()) > most):
         raise OverflowError(dtype)
     return values.astype(dtype)
 

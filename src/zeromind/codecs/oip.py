@@ -7,7 +7,7 @@ import math
 import msgspec
 import orjson
 
-from zeromind.codecs import numbers
+from zeromind.codecs import arrays, numbers
 from zeromind.codecs.zeromind import complete
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
@@ -25,14 +25,74 @@ class _Request(msgspec.Struct):
     id: str = ""
 
 
+_MOST_HEADS = 256
 _DECODER = msgspec.json.Decoder(_Request)
 
 
-def decode(body: bytes, media: str, interface: Interface) -> InferRequest:
-    """The request in a body of that content type, which is JSON also where none is named. Raises CONTENT_TYPE, or as ``decode_infer``."""
-    if media not in ("", "application/json"):
-        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
-    return decode_infer(body, interface)
+class Codec:
+    """The protocol's JSON for one model: what it takes, and how it answers."""
+
+    def __init__(self, interface: Interface, model: str) -> None:
+        self.interface = interface
+        self._model = model
+        inputs, outputs = interface.spec.inputs, interface.spec.outputs
+        self._only = inputs[0] if len(inputs) == 1 and interface.uniform else None
+        self._tail = [size or 0 for size in inputs[0].shape[1:]] if self._only else []
+        self._size = math.prod(self._tail)
+        self._numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
+        self._begin = orjson.dumps({"model_name": model, "model_version": "1", "outputs": 0})[:-2] + b"["
+        self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
+
+    def decode(self, body: bytes, media: str) -> InferRequest:
+        """The request in a body of that content type, which is JSON also where none is named.
+
+        Raises CONTENT_TYPE, or as ``decode_infer``.
+        """
+        if media not in ("", "application/json"):
+            raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
+        return self._usual(body) or decode_infer(body, self.interface)
+
+    def encode(self, response: InferResponse, request_id: str) -> bytes:
+        """The answer's JSON, as ``encode_infer`` has it."""
+        if not self._numeric:
+            return encode_infer(response, self.interface, self._model, request_id)
+        parts = [
+            self._head(spec, value.shape) + orjson.dumps(value.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)  # type: ignore[union-attr]  # no filters
+            for spec in self.interface.spec.outputs
+            if (value := response.outputs[spec.name]) is not None
+        ]
+        end = b'}],"id":%b}' % orjson.dumps(request_id) if request_id else b"}]}"
+        return self._begin + b"},".join(parts) + end
+
+    def _usual(self, body: bytes) -> InferRequest | None:
+        """The request with one input, a flat list of numbers; None for another, which ``decode_infer`` takes or refuses in words."""
+        spec = self._only
+        if spec is None:
+            return None
+        try:
+            request = arrays.parse(body)
+            entries = request["inputs"]
+            entry = entries[0]
+            if entry["name"] != spec.name or entry["datatype"] != spec.datatype or len(entries) != 1:
+                return None
+            rows, *tail = memoryview(entry["shape"].as_buffer(of_type="i")).cast("q")
+            values = arrays.elements(entry["data"], spec.dtype)
+            request_id = request["id"] if b'"id"' in body else ""
+        except arrays.FAULTS:
+            return None
+        if tail != self._tail or rows * self._size != values.size or rows < 0 or type(request_id) is not str or not _is_flat(body):
+            return None
+        return InferRequest({spec.name: values.reshape(rows, *tail)}, request_id)
+
+    def _head(self, spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
+        """What stands before the data of an output of that shape."""
+        head = self._heads.get((spec.name, shape))
+        if head is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            text = orjson.dumps({"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": 0})
+            head = self._heads[spec.name, shape] = text[:-2]
+        return head
 
 
 def decode_infer(body: bytes, interface: Interface) -> InferRequest:
@@ -73,6 +133,12 @@ def encode_infer(response: InferResponse, interface: Interface, model: str, requ
     if request_id:
         answer["id"] = request_id
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _is_flat(body: bytes) -> bool:
+    """Whether no list stands in the data of a request with one input: its lists are inputs, shape and data."""
+    last = body.rfind(b"[")
+    return body[max(0, last - 16) : last].rstrip().endswith(b'"data":') or body.count(b"[") == 3
 
 
 def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 PREDICT = "/model/predict?id="
 INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})/infer")
 _JSON = "application/json"
+_MOST_CODECS = 1024
 
 
 class Front(httputil.HTTPServerConnectionDelegate):
@@ -37,6 +38,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
     def __init__(self, engine: Engine, application: tornado.web.Application) -> None:
         self.engine = engine
         self.application = application
+        self._codecs: dict[str, oip.Codec] = {}
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """The delegate of a request, whose start line is known already."""
@@ -45,7 +47,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return self.application.start_request(server_conn, request_conn)
         kind, name = way
-        return kind(self.engine, exchange, name)
+        return kind(self, exchange, name)
 
     def on_close(self, server_conn: object) -> None:
         """A connection has closed."""
@@ -57,12 +59,21 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return None
         kind, name = way
-        engine, media = self.engine, _media(headers)
+        media = _media(headers)
 
         def answering(exchange: Exchange, body: bytes) -> None:
-            kind(engine, exchange, name, media, body).finish()
+            kind(self, exchange, name, media, body).finish()
 
         return answering
+
+    def codec(self, interface: Interface, model_id: str) -> oip.Codec:
+        """The model's codec of the Open Inference Protocol, made once for each time that it is loaded."""
+        codec = self._codecs.get(model_id)
+        if codec is None or codec.interface is not interface:
+            if len(self._codecs) >= _MOST_CODECS:
+                self._codecs.clear()
+            codec = self._codecs[model_id] = oip.Codec(interface, model_id)
+        return codec
 
     def _way(self, start_line: httputil.RequestStartLine) -> tuple[type[Prediction], str] | None:
         method, path, _ = start_line
@@ -77,10 +88,10 @@ class Front(httputil.HTTPServerConnectionDelegate):
 class Prediction(httputil.HTTPMessageDelegate):
     """One request to ``/model/predict``."""
 
-    __slots__ = ("_body", "_engine", "_exchange", "_media", "_model_id", "_submitted")
+    __slots__ = ("_body", "_exchange", "_front", "_media", "_model_id", "_submitted")
 
-    def __init__(self, engine: Engine, exchange: Exchange, model_id: str, media: str = _JSON, body: bytes = b"") -> None:
-        self._engine = engine
+    def __init__(self, front: Front, exchange: Exchange, model_id: str, media: str = _JSON, body: bytes = b"") -> None:
+        self._front = front
         self._exchange = exchange
         self._model_id = model_id
         self._media = media
@@ -108,8 +119,8 @@ class Prediction(httputil.HTTPMessageDelegate):
     def finish(self) -> None:
         """The request is complete: have it answered."""
         try:
-            self._submitted = self._engine.submit(self._model_id, self._decode, self._reply)
-            self._exchange.set_close_callback(self.on_connection_close)
+            self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply)
+            self._exchange.close_callback = self.on_connection_close
         except ZeroMindError as error:
             self._reply(error)
 
@@ -145,15 +156,16 @@ class Prediction(httputil.HTTPMessageDelegate):
 class Inference(Prediction):
     """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON."""
 
-    __slots__ = ("_interface", "_request_id")
+    __slots__ = ("_codec", "_request_id")
 
     def _decode(self, interface: Interface) -> InferRequest:
-        request = oip.decode(bytes(self._body), self._media, interface)
-        self._interface, self._request_id = interface, request.id
+        codec = self._codec = self._front.codec(interface, self._model_id)
+        request = codec.decode(bytes(self._body), self._media)
+        self._request_id = request.id
         return request
 
     def _encode(self, answer: InferResponse) -> bytes:
-        return oip.encode_infer(answer, self._interface, self._model_id, self._request_id)
+        return self._codec.encode(answer, self._request_id)
 
     def _encode_fault(self, fault: ZeroMindError) -> bytes:
         return envelope.plain(fault)

@@ -18,16 +18,18 @@ class Infer(Handler):
 
     async def post(self, model_id: str) -> None:
         """Answer with every output."""
-        request_id = ""
+        request_id, codec = "", None
 
         def decode(interface: Interface) -> InferRequest:
-            nonlocal request_id
-            request = oip.decode(self.body, self.content_type, interface)
+            nonlocal request_id, codec
+            codec = oip.Codec(interface, model_id)
+            request = codec.decode(self.body, self.content_type)
             request_id = request.id
             return request
 
-        interface, response = await self.engine.infer(model_id, decode)
-        self.send(oip.encode_infer(response, interface, model_id, request_id))
+        response = await self.engine.infer(model_id, decode)
+        assert codec is not None, "it has decoded the request"  # noqa: S101 - a fault of ours
+        self.send(codec.encode(response, request_id))
 
     def encode_error(self, error: ZeroMindError) -> bytes:
         """``{"error": sentence}``."""

@@ -141,12 +141,12 @@ class ModelPredict(Handler):
 
     route = "/model/predict"
     summary = "The prediction of the model `id` for `{input name: data}`, or for a picture as the body."
-    _predicting: asyncio.Future[tuple[Interface, InferResponse]] | None = None
+    _predicting: asyncio.Future[InferResponse] | None = None
 
     async def post(self) -> None:
         """Answer with every output by name, and the model's own seconds. Usual requests take the short way of ``http.front``."""
         predicting = self._predicting = asyncio.ensure_future(self.engine.infer(self.argument("id"), self._decode))
-        _, response = await predicting
+        response = await predicting
         self.send(codec.encode_response(response))
 
     def on_connection_close(self) -> None:
