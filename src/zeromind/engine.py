@@ -55,7 +55,7 @@ class Engine:
     async def interface(self, model_id: str) -> Interface:
         """A model's interface, waiting within its time-out for one that loads. Raises MODEL_NOT_FOUND, DEADLINE or its load error."""
         model = self.registry.get(model_id)
-        return await model.ready(time.monotonic() + model.task.timeout_s)
+        return await model.ready(time.monotonic() + model.timeout_s)
 
     def submit(self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None]) -> Entry | Late:
         """Decode a request against the model's interface and have it answered within the model's time-out.
@@ -66,9 +66,9 @@ class Engine:
         if self._stopping:
             raise _stopping()
         model = self.registry.get(model_id)
-        deadline = time.monotonic() + model.task.timeout_s
+        deadline = time.monotonic() + model.timeout_s
         if model.life.state is State.READY:
-            return self._submit(model, decode, deadline, reply)
+            return _submit(model, decode, deadline, reply)
         return Late(asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
 
     async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> InferResponse:
@@ -90,14 +90,6 @@ class Engine:
             submitted.withdraw()
             raise
 
-    def _submit(self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
-        interface = model.interface
-        assert interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
-        request = decode(interface)
-        if len(request.inputs) > 1 and interface.spec.batches:
-            check_rows(request)
-        return model.submit(request, deadline, reply)
-
     async def _submit_late(
         self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]
     ) -> Entry | None:
@@ -105,7 +97,7 @@ class Engine:
         self._active += 1
         try:
             await model.ready(deadline)
-            return self._submit(model, decode, deadline, reply)
+            return _submit(model, decode, deadline, reply)
         except ZeroMindError as error:
             reply(error)
         except Exception:
@@ -199,6 +191,16 @@ class Late:
             entry = self._submitting.result()
             if entry is not None:
                 entry.withdraw()
+
+
+def _submit(model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
+    interface, dispatcher = model.interface, model.dispatcher
+    assert interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
+    assert dispatcher is not None, "as above"  # noqa: S101 - a fault of ours
+    request = decode(interface)
+    if len(request.inputs) > 1 and interface.spec.batches:
+        check_rows(request)
+    return dispatcher.submit(request, deadline, reply)
 
 
 def check_rows(request: InferRequest) -> None:

@@ -178,12 +178,6 @@ class Interface:
         )
 
 
-def _nbytes(value: Value) -> int:
-    if isinstance(value, Encoded):
-        return len(value.data)
-    return value.nbytes + (sum(map(len, value.flat)) if value.dtype == np.object_ else 0)
-
-
 @dataclasses.dataclass(slots=True)
 class InferRequest:
     """Values for a model's inputs, by name; a filtered input is Encoded, any other an array that its spec has checked."""
@@ -191,13 +185,19 @@ class InferRequest:
     inputs: dict[str, Value]
     id: str = ""
 
-    @property
-    def nbytes(self) -> int:
-        """How many bytes its values hold; for BYTES the pointers and what they point to."""
-        if len(self.inputs) == 1:
-            for value in self.inputs.values():
-                return _nbytes(value)
-        return sum(map(_nbytes, self.inputs.values()))
+    def size(self) -> tuple[int, int]:
+        """How many rows it has, an encoded value counting as one, and how many bytes; for BYTES the pointers and what they point to."""
+        rows, nbytes = None, 0
+        for value in self.inputs.values():
+            if isinstance(value, Encoded):
+                nbytes += len(value.data)
+                continue
+            nbytes += value.nbytes
+            if value.dtype.hasobject:
+                nbytes += sum(map(len, value.flat))
+            if rows is None and value.ndim:
+                rows = len(value)
+        return 1 if rows is None else rows, nbytes
 
 
 @dataclasses.dataclass(slots=True)

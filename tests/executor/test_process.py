@@ -315,7 +315,7 @@ def test_frames_larger_than_the_sockets_buffer_arrive(skill):
 
 def test_a_death_with_a_frame_half_sent_is_noticed(skill):
     async def main():
-        made = executor(skill("time.sleep(0.3); os._exit(1)", OPEN))
+        made = executor(skill("time.sleep(1); os._exit(1)", OPEN))
         await made.start(20)
         made._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         first = send(made, x([[1]]))

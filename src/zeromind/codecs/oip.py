@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import msgspec
+import numpy as np
 import orjson
 
 from zeromind.codecs import arrays, numbers
@@ -39,6 +40,7 @@ class Codec:
         self._only = inputs[0] if len(inputs) == 1 and interface.uniform else None
         self._tail = [size or 0 for size in inputs[0].shape[1:]] if self._only else []
         self._size = math.prod(self._tail)
+        self._dtype = inputs[0].dtype if self._only else np.dtype(np.float32)
         self._numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
         self._begin = orjson.dumps({"model_name": model, "model_version": "1", "outputs": 0})[:-2] + b"["
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -75,14 +77,15 @@ class Codec:
             entry = entries[0]
             if entry["name"] != spec.name or entry["datatype"] != spec.datatype or len(entries) != 1:
                 return None
-            rows, *tail = memoryview(entry["shape"].as_buffer(of_type="i")).cast("q")
-            values = arrays.elements(entry["data"], spec.dtype)
-            request_id = request["id"] if b'"id"' in body else ""
+            shape = entry["shape"].as_list()
+            values = arrays.elements(entry["data"], self._dtype)
+            request_id = request["id"] if len(request) > 1 and "id" in request else ""
         except arrays.FAULTS:
             return None
-        if tail != self._tail or rows * self._size != values.size or rows < 0 or type(request_id) is not str or not _is_flat(body):
+        rows = shape[0]
+        if shape[1:] != self._tail or rows * self._size != values.size or bool in map(type, shape) or not _is_flat(body):
             return None
-        return InferRequest({spec.name: values.reshape(rows, *tail)}, request_id)
+        return InferRequest({spec.name: values.reshape(shape)}, request_id) if type(request_id) is str else None
 
     def _head(self, spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
         """What stands before the data of an output of that shape."""

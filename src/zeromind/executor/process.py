@@ -34,7 +34,7 @@ _READ_BYTES = 1 << 16
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class _Running:
     rows: Sequence[int]
     end: int
@@ -234,10 +234,10 @@ class ProcessExecutor:
     def _lay(self, slot: int, batch: Sequence[InferRequest], rows: int, places: Places) -> tuple[bytes, int]:
         inputs, _, end = places
         for name, place in inputs.items():
-            values: list[Any] = [request.inputs[name] for request in batch]
-            if len(values) == 1:
-                np.copyto(place, values[0])
+            if len(batch) == 1:
+                place[...] = batch[0].inputs[name]
             else:
+                values: list[Any] = [request.inputs[name] for request in batch]
                 np.concatenate(values, out=place)
         return layout.pack(slot, rows), end
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
 from zeromind.repository.lifecycle import Lifecycle, State
-from zeromind.scheduler.dispatcher import Answer, Dispatcher, Entry
+from zeromind.scheduler.dispatcher import Dispatcher, Entry
 from zeromind.scheduler.queue import BatchQueue
-from zeromind.tensors import InferRequest, Interface
+from zeromind.tensors import Interface
 
 _log = logging.getLogger(__name__)
 
@@ -24,13 +23,15 @@ class Model:
 
     def __init__(self, task: Task, order: Order, load_timeout_s: float, max_queue: int, max_queue_bytes: int) -> None:
         self.task = task
+        self.timeout_s = task.timeout_s
         self.life = Lifecycle()
         self.interface: Interface | None = None
         self.memory_consumed = 0
         self.load_time = 0.0
         self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
         self._max_queue, self._max_queue_bytes = max_queue, max_queue_bytes
-        self._dispatcher: Dispatcher | None = None
+        self.dispatcher: Dispatcher | None = None
+        """Takes requests that fit the interface; there is one while the model is ready."""
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
         self._loading: list[asyncio.Task[Interface]] = []
@@ -63,9 +64,9 @@ class Model:
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
         queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
-        self._dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
+        self.dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
         for worker in self._workers:
-            worker.on_room = self._dispatcher.pump
+            worker.on_room = self.dispatcher.pump
         self.life.enter(State.READY)
         self._settled.set()
 
@@ -82,19 +83,14 @@ class Model:
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped", self.task.id)
         return self.interface
 
-    def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None]) -> Entry:
-        """Take a request that fits the interface of a ready model; ``reply`` is called once. Raises BUSY."""
-        assert self._dispatcher is not None, "a ready model has one"  # noqa: S101 - a fault of the caller
-        return self._dispatcher.submit(request, deadline, reply)
-
     async def drop(self, at_once: ZeroMindError | None = None) -> int:
         """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.
 
         ``at_once`` is the fault that answers what runs, now, instead of its result; it also hurries a drop that waits for that.
         """
         if at_once is not None and self.life.state is State.DROPPING:
-            if self._dispatcher is not None:
-                await self._dispatcher.close(at_once)
+            if self.dispatcher is not None:
+                await self.dispatcher.close(at_once)
             await self._gone.wait()
             return 0
         if not self.life.may(State.DROPPING):
@@ -107,8 +103,8 @@ class Model:
                 start.cancel()
             await self._gone.wait()
             return held
-        if self._dispatcher is not None:
-            await self._dispatcher.close(at_once)
+        if self.dispatcher is not None:
+            await self.dispatcher.close(at_once)
         held = max(held, await self.memory())
         await self._stop_workers()
         self._finish_drop()
@@ -122,7 +118,7 @@ class Model:
     @property
     def pending(self) -> int:
         """Requests that wait or run."""
-        return self._dispatcher.pending if self._dispatcher else 0
+        return self.dispatcher.pending if self.dispatcher else 0
 
     @property
     def restarts(self) -> int:

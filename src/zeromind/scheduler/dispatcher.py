@@ -32,9 +32,9 @@ _TICK_S = 0.05
 class Entry(Waiting):
     """A request on its way. ``reply`` is called exactly once; the arrays of an answer are its to read until it returns."""
 
-    request: InferRequest = dataclasses.field(kw_only=True)
-    reply: Callable[[Answer], None] = dataclasses.field(kw_only=True)
-    queue: BatchQueue[Entry] = dataclasses.field(kw_only=True)
+    request: InferRequest
+    reply: Callable[[Answer], None]
+    queue: BatchQueue[Entry]
     open: bool = True
 
     def settle(self, answer: Answer) -> None:
@@ -74,9 +74,8 @@ class _Lane:
     worker: Worker
     batches: list[_Batch] = dataclasses.field(default_factory=list)
 
-    @property
-    def idle(self) -> bool:
-        return not self.batches and self.worker.room
+    rows: int = 0
+    """Of its batches."""
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -126,23 +125,24 @@ class Dispatcher:
         if self._farewell is not None:
             raise self._farewell
         now = self._clock()
+        rows, nbytes = request.size()
         kind = None if self._uniform else _kind(request)
-        entry = Entry(_rows(request), request.nbytes, deadline, kind, now, request=request, reply=reply, queue=self._queue)
         if self._turning and self._queue.full:
             self._pump(now)
+        entry = Entry(rows, nbytes, deadline, kind, now, False, request, reply, self._queue)
         self._queue.put(entry)
-        if any(lane.idle for lane in self._lanes):
-            self._pump(now)
-        elif not self._turning:
-            self._turning = True
-            self._loop.call_soon(self._turn)
+        if not self._turning:
+            lane, share = self._choose()
+            if lane is None or lane.batches or not self._feed(lane, share, now):
+                self._turning = True
+                self._loop.call_soon(self._turn)
         if self._sweeper is None or deadline < self._sweeps:
             self._sweep_at(deadline, now)
         return entry
 
     def pump(self) -> None:
         """Look for work for the workers: one has room again."""
-        if len(self._queue):
+        if self._queue.waiting:
             self._pump(self._clock())
 
     async def close(self, at_once: ZeroMindError | None = None) -> None:
@@ -173,18 +173,22 @@ class Dispatcher:
         self.pump()
 
     def _pump(self, now: float) -> None:
-        while len(self._queue):
-            lane, rows = self._choose()
-            if lane is None:
+        while self._queue.waiting:
+            lane, share = self._choose()
+            if lane is None or not self._feed(lane, share, now):
                 return
-            if not lane.batches and (wait_s := self._queue.due(now)):
-                if self._delay is None:
-                    self._delay = self._loop.call_later(wait_s, self._delayed)
-                return
-            entries = self._queue.take(now, rows)
-            if not entries:
-                return
-            self._send(lane, entries, now)
+
+    def _feed(self, lane: _Lane, share: int, now: float) -> bool:
+        """Give a worker its next batch; False if that has to wait."""
+        if not lane.batches and (wait_s := self._queue.due(now)):
+            if self._delay is None:
+                self._delay = self._loop.call_later(wait_s, self._delayed)
+            return False
+        entries = self._queue.take(now, share)
+        if not entries:
+            return False
+        self._send(lane, entries, now)
+        return True
 
     def _choose(self) -> tuple[_Lane | None, int]:
         """An idle worker; else the least loaded behind whose batch the next may be staged. And its fair share of what waits, in rows."""
@@ -192,9 +196,8 @@ class Dispatcher:
         for lane in self._lanes:
             if lane.worker.room:
                 open_lanes += 1
-                rows = sum([batch.rows for batch in lane.batches])
-                if chosen is None or (chosen.batches and (not lane.batches or rows < least)):
-                    chosen, least = lane, rows
+                if chosen is None or (chosen.batches and (not lane.batches or lane.rows < least)):
+                    chosen, least = lane, lane.rows
         if chosen is None or (chosen.batches and (chosen.batches[0].entries[0].alone or not self._queue.fills(least))):
             return None, 0
         return chosen, max(least, -(-self._queue.rows // open_lanes))
@@ -203,6 +206,7 @@ class Dispatcher:
         rows = [entry.rows for entry in entries]
         batch = _Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now)
         lane.batches.append(batch)
+        lane.rows += batch.rows
         try:
             lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
         except Exception:
@@ -211,19 +215,22 @@ class Dispatcher:
             self._loop.call_soon(self._answered, batch, fault)
 
     def _answered(self, batch: _Batch, outcome: Outcome) -> None:
-        batches = batch.lane.batches
+        lane = batch.lane
+        batches = lane.batches
         if batch not in batches:
             return  # the model was closed at once
         batches.remove(batch)
+        lane.rows -= batch.rows
         if batches:
             batches[0].begun = self._clock()
         if isinstance(outcome, ZeroMindError):
             self._failed(batch, outcome)
         else:
-            self.pump()  # the worker runs again while these answers are encoded
+            if self._queue.waiting:
+                self._pump(self._clock())  # the worker runs again while these answers are encoded
             for entry, answer in zip(batch.entries, outcome, strict=True):
                 entry.settle(answer)
-        if not batches and not self._running():
+        if self._farewell is not None and not self._running():
             self._quiet.set()
 
     def _failed(self, batch: _Batch, fault: ZeroMindError) -> None:
@@ -275,13 +282,6 @@ class Dispatcher:
             times.append(waiting)
         if times:
             self._sweep_at(min(times), now)
-
-
-def _rows(request: InferRequest) -> int:
-    for value in request.inputs.values():
-        if not isinstance(value, Encoded) and value.ndim:
-            return len(value)
-    return 1
 
 
 def _kind(request: InferRequest) -> list[object]:

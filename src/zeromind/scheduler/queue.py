@@ -23,9 +23,9 @@ class Waiting:
     rows: int
     nbytes: int
     deadline: float
-    kind: object = None
-    since: float = 0.0
-    alone: bool = False
+    kind: object
+    since: float
+    alone: bool
 
 
 W = TypeVar("W", bound=Waiting)
@@ -39,33 +39,34 @@ class BatchQueue(Generic[W]):
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._max_delay_s = max_delay_s
-        self._waiting: collections.OrderedDict[int, W] = collections.OrderedDict()
+        self.waiting: collections.OrderedDict[int, W] = collections.OrderedDict()
+        """By id, the first to be served first."""
         self.nbytes = 0
         self.rows = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     @property
     def full(self) -> bool:
         """Whether no more entries may wait."""
-        return len(self._waiting) >= self._max_count
+        return len(self.waiting) >= self._max_count
 
     def put(self, entry: W) -> None:
         """Append an entry. Raises BUSY when a bound would be passed; a single entry may be of any size."""
-        if self.full or (self._waiting and self.nbytes + entry.nbytes > self._max_bytes):
+        if len(self.waiting) >= self._max_count or (self.waiting and self.nbytes + entry.nbytes > self._max_bytes):
             raise ZeroMindError(
-                ErrorKind.BUSY, f"{len(self._waiting)} requests wait for this model already: try again shortly", len(self._waiting)
+                ErrorKind.BUSY, f"{len(self.waiting)} requests wait for this model already: try again shortly", len(self.waiting)
             )
-        self._waiting[id(entry)] = entry
+        self.waiting[id(entry)] = entry
         self.nbytes += entry.nbytes
         self.rows += entry.rows
 
     def put_back(self, entries: Sequence[W]) -> None:
         """Let entries that were taken wait again, before all others, in their order; the bounds have let them in already."""
         for entry in reversed(entries):
-            self._waiting[id(entry)] = entry
-            self._waiting.move_to_end(id(entry), last=False)
+            self.waiting[id(entry)] = entry
+            self.waiting.move_to_end(id(entry), last=False)
             self.nbytes += entry.nbytes
             self.rows += entry.rows
 
@@ -73,7 +74,7 @@ class BatchQueue(Generic[W]):
         """Seconds until a batch should leave although it is not full; 0 if it should now. Of no meaning for an empty queue."""
         if not self._max_delay_s or self.rows >= self.max_rows:
             return 0.0
-        oldest = next(iter(self._waiting.values()))
+        oldest = next(iter(self.waiting.values()))
         return max(0.0, oldest.since + self._max_delay_s - now)
 
     def fills(self, running_rows: int) -> bool:
@@ -81,7 +82,7 @@ class BatchQueue(Generic[W]):
 
         Of no meaning for an empty queue.
         """
-        return self.rows >= min(running_rows, self.max_rows) and not next(iter(self._waiting.values())).alone
+        return self.rows >= min(running_rows, self.max_rows) and not next(iter(self.waiting.values())).alone
 
     def take(self, now: float, share: int | None = None) -> list[W]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.
@@ -93,7 +94,7 @@ class BatchQueue(Generic[W]):
         batch: list[W] = []
         rows = 0
         kind = None
-        for entry in self._waiting.values():
+        for entry in self.waiting.values():
             if entry.deadline <= now or (batch and (entry.kind != kind or entry.alone or rows + entry.rows > limit)):
                 continue
             if not batch:
@@ -102,33 +103,35 @@ class BatchQueue(Generic[W]):
             rows += entry.rows
             if rows >= limit or entry.alone:
                 break
-        if len(batch) == len(self._waiting):
-            return self.clear()
+        if len(batch) == len(self.waiting):
+            self.waiting.clear()
+            self.nbytes = self.rows = 0
+            return batch
         for entry in batch:
             self.remove(entry)
         return batch
 
     def expire(self, now: float) -> list[W]:
         """Take out the entries whose deadline has passed."""
-        late = [entry for entry in self._waiting.values() if entry.deadline <= now]
+        late = [entry for entry in self.waiting.values() if entry.deadline <= now]
         for entry in late:
             self.remove(entry)
         return late
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of all that waits; None if nothing does."""
-        return min((entry.deadline for entry in self._waiting.values()), default=None)
+        return min((entry.deadline for entry in self.waiting.values()), default=None)
 
     def clear(self) -> list[W]:
         """Take out everything."""
-        entries = list(self._waiting.values())
-        self._waiting.clear()
+        entries = list(self.waiting.values())
+        self.waiting.clear()
         self.nbytes = self.rows = 0
         return entries
 
     def remove(self, entry: W) -> bool:
         """Take an entry out; False if it has left already."""
-        if self._waiting.pop(id(entry), None) is None:
+        if self.waiting.pop(id(entry), None) is None:
             return False
         self.nbytes -= entry.nbytes
         self.rows -= entry.rows
