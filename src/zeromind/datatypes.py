@@ -30,6 +30,18 @@ _NUMPY_NAME = re.compile(r"[<>=|]?[A-Za-z][A-Za-z0-9_]*")
 _TEXT = ("string", "str", "bytes", "object")
 
 
+def bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the greatest number that the dtype can hold, of floats the greatest that is still rounded to its largest."""
+    if dtype.kind != "f":
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    most = np.finfo(dtype).max
+    if dtype.itemsize == 8:
+        return -float(most), float(most)
+    step = float(most) - float(np.nextafter(most, dtype.type(0)))
+    beyond = float(np.nextafter(float(most) + step / 2, 0.0))
+    return -beyond, beyond
+
+
 def datatype_of(dtype: np.dtype[Any]) -> str:
     """The protocol's name of a numpy dtype; text of any kind is BYTES. Raises KeyError for a dtype without one."""
     return "BYTES" if dtype.kind in "OSUT" else DATATYPE_OF[dtype.newbyteorder("=")]

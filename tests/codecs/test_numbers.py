@@ -6,7 +6,7 @@ import json
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -44,6 +44,8 @@ def arrays(datatype):
     return hnp.arrays(dtype, shapes, elements=hnp.from_dtype(dtype, **elements)).map(lambda array: (datatype, array))
 
 
+@example(("FP32", np.array([np.finfo(np.float32).max])))
+@example(("FP16", np.array([np.finfo(np.float16).min])))
 @given(st.sampled_from(NUMERIC).flatmap(arrays))
 def test_numbers_go_out_and_come_in_unchanged(made):
     datatype, array = made

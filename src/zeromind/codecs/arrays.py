@@ -26,12 +26,7 @@ _WIDE = {
     if dtype.kind in "fiu"
 }
 """What simdjson reads the numbers of a dtype as."""
-_BOUNDS: dict[np.dtype[Any], tuple[float, float]] = {
-    dtype: (float(np.finfo(dtype).min), float(np.finfo(dtype).max))
-    if dtype.kind == "f"
-    else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-    for dtype in _WIDE
-}
+_BOUNDS = {dtype: datatypes.bounds(dtype) for dtype in _WIDE}
 _NUMBER_BYTES = b"0123456789.eE+- \t\r\n"
 
 

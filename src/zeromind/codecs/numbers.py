@@ -62,12 +62,9 @@ def _decoder(datatype: str, dimensions: int) -> msgspec.json.Decoder[Any]:
     kind = _SCALARS.get(datatype)
     if kind is None:  # narrower numbers: the parser checks the range, as it does for the widest by itself
         dtype = datatypes.NUMPY_OF[datatype]
-        if dtype.kind == "f":
-            most = float(np.finfo(dtype).max)
-            kind = Annotated[float, msgspec.Meta(ge=-most, le=most)]
-        else:
-            bounds = np.iinfo(dtype)
-            kind = Annotated[int, msgspec.Meta(ge=int(bounds.min), le=int(bounds.max))]
+        least, most = datatypes.bounds(dtype)
+        number = float if dtype.kind == "f" else int
+        kind = Annotated[number, msgspec.Meta(ge=least, le=most)]
     for _ in range(dimensions):
         kind = types.GenericAlias(list, (kind,))
     return msgspec.json.Decoder(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,8 +42,8 @@ class Codec:
         self._tail = [size or 0 for size in inputs[0].shape[1:]] if self._only else []
         self._size = math.prod(self._tail)
         self._dtype = inputs[0].dtype if self._only else np.dtype(np.float32)
-        self._numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
-        self._begin = orjson.dumps({"model_name": model, "model_version": "1", "outputs": 0})[:-2] + b"["
+        numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
+        self._outputs = {spec.name: spec for spec in outputs} if numeric else {}
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
     def decode(self, body: bytes, media: str) -> InferRequest:
@@ -50,51 +51,57 @@ class Codec:
 
         Raises CONTENT_TYPE, or as ``decode_infer``.
         """
-        if media not in ("", "application/json"):
+        if media != "application/json" and media:
             raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
-        return self._usual(body) or decode_infer(body, self.interface)
-
-    def encode(self, response: InferResponse, request_id: str) -> bytes:
-        """The answer's JSON, as ``encode_infer`` has it."""
-        if not self._numeric:
-            return encode_infer(response, self.interface, self._model, request_id)
-        parts = [
-            self._head(spec, value.shape) + orjson.dumps(value.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)  # type: ignore[union-attr]  # no filters
-            for spec in self.interface.spec.outputs
-            if (value := response.outputs[spec.name]) is not None
-        ]
-        end = b'}],"id":%b}' % orjson.dumps(request_id) if request_id else b"}]}"
-        return self._begin + b"},".join(parts) + end
-
-    def _usual(self, body: bytes) -> InferRequest | None:
-        """The request with one input, a flat list of numbers; None for another, which ``decode_infer`` takes or refuses in words."""
         spec = self._only
         if spec is None:
-            return None
+            return decode_infer(body, self.interface)
+        # The usual request has one input, a flat list of numbers. Whatever is unusual is taken, or refused in words, by the long way.
+        request = entries = entry = None
         try:
             request = arrays.parse(body)
             entries = request["inputs"]
             entry = entries[0]
-            if entry["name"] != spec.name or entry["datatype"] != spec.datatype or len(entries) != 1:
-                return None
             shape = entry["shape"].as_list()
             values = arrays.elements(entry["data"], self._dtype)
-            request_id = request["id"] if len(request) > 1 and "id" in request else ""
+            request_id = request["id"] if len(request) > 1 else ""
+            if (
+                entry["name"] == spec.name
+                and entry["datatype"] == spec.datatype
+                and shape[1:] == self._tail
+                and shape[0] * self._size == values.size
+                and bool not in map(type, shape)
+                and len(entries) == 1
+                and type(request_id) is str
+                and _is_flat(body)
+            ):
+                return InferRequest({spec.name: values.reshape(shape)}, request_id)
         except arrays.FAULTS:
-            return None
-        rows = shape[0]
-        if shape[1:] != self._tail or rows * self._size != values.size or bool in map(type, shape) or not _is_flat(body):
-            return None
-        return InferRequest({spec.name: values.reshape(shape)}, request_id) if type(request_id) is str else None
+            pass
+        request = entries = entry = None  # nothing of the document may be kept when the next one is parsed
+        return decode_infer(body, self.interface)
 
-    def _head(self, spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
+    def encode(self, response: InferResponse, request_id: str) -> bytes:
+        """The answer's JSON, as ``encode_infer`` has it."""
+        if not self._outputs:
+            return encode_infer(response, self.interface, self._model, request_id)
+        parts = []
+        for name in self._outputs:
+            value: Any = response.outputs[name]  # no filters, so that it is a tensor
+            parts.append(self._heads.get((name, value.shape)) or self._head(name, value.shape))
+            parts.append(orjson.dumps(value.ravel(), None, orjson.OPT_SERIALIZE_NUMPY))
+        parts.append(b'}],"id":%b}' % orjson.dumps(request_id) if request_id else b"}]}")
+        return b"".join(parts)
+
+    def _head(self, name: str, shape: tuple[int, ...]) -> bytes:
         """What stands before the data of an output of that shape."""
-        head = self._heads.get((spec.name, shape))
-        if head is None:
-            if len(self._heads) >= _MOST_HEADS:
-                self._heads.clear()
-            text = orjson.dumps({"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": 0})
-            head = self._heads[spec.name, shape] = text[:-2]
+        begin = b"},"
+        if name == next(iter(self._outputs)):
+            begin = orjson.dumps({"model_name": self._model, "model_version": "1", "outputs": 0})[:-2] + b"["
+        head = begin + orjson.dumps({"name": name, "datatype": self._outputs[name].datatype, "shape": shape, "data": 0})[:-2]
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[name, shape] = head
         return head
 
 
@@ -141,7 +148,7 @@ def encode_infer(response: InferResponse, interface: Interface, model: str, requ
 def _is_flat(body: bytes) -> bool:
     """Whether no list stands in the data of a request with one input: its lists are inputs, shape and data."""
     last = body.rfind(b"[")
-    return body[max(0, last - 16) : last].rstrip().endswith(b'"data":') or body.count(b"[") == 3
+    return b'"data":' in body[last - 8 : last] or body.count(b"[") == 3
 
 
 def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:

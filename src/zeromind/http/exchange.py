@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -154,13 +155,13 @@ class Exchange(httputil.HTTPConnection):
         wire = self._wire
         if wire is None:
             return
-        if not self.read_finished:
-            self.keep_alive = False
-        close = b"" if self.keep_alive else b"Connection: close\r\n"
-        if self.keep_alive and self.start_line.version != "HTTP/1.1":
-            close = b"Connection: Keep-Alive\r\n"
         self.started = self.write_finished = True
-        head = b"HTTP/1.1 %d %b\r\n%bContent-Length: %d\r\n%b\r\n" % (code, REASONS[code], fields, len(body), close)
+        if self.keep_alive and self.read_finished and self.start_line.version == "HTTP/1.1":
+            head = b"%bContent-Length: %d\r\n\r\n" % (_opening(code, fields), len(body))
+        else:
+            self.keep_alive = self.keep_alive and self.read_finished
+            connection = b"Keep-Alive" if self.keep_alive else b"close"
+            head = b"%bContent-Length: %d\r\nConnection: %b\r\n\r\n" % (_opening(code, fields), len(body), connection)
         if len(body) < _JOINED:
             wire.send(head + body)
         else:
@@ -277,6 +278,11 @@ class Exchange(httputil.HTTPConnection):
                     self._wire.abort()
                 raise httputil.HTTPOutputError("Tried to write more data than Content-Length")
         return chunk
+
+
+@functools.lru_cache(256)
+def _opening(code: int, fields: bytes) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n%b" % (code, REASONS[code], fields)
 
 
 def closed() -> asyncio.Future[None]:

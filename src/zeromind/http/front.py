@@ -38,7 +38,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
     def __init__(self, engine: Engine, application: tornado.web.Application) -> None:
         self.engine = engine
         self.application = application
-        self._codecs: dict[str, oip.Codec] = {}
+        self.codecs: dict[str, oip.Codec] = {}
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """The delegate of a request, whose start line is known already."""
@@ -60,19 +60,15 @@ class Front(httputil.HTTPServerConnectionDelegate):
             return None
         kind, name = way
         media = _media(headers)
-
-        def answering(exchange: Exchange, body: bytes) -> None:
-            kind(self, exchange, name, media, body).finish()
-
-        return answering
+        return lambda exchange, body: kind(self, exchange, name, media, body).finish()
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
         """The model's codec of the Open Inference Protocol, made once for each time that it is loaded."""
-        codec = self._codecs.get(model_id)
-        if codec is None or codec.interface is not interface:
-            if len(self._codecs) >= _MOST_CODECS:
-                self._codecs.clear()
-            codec = self._codecs[model_id] = oip.Codec(interface, model_id)
+        codec = self.codecs.get(model_id)
+        if codec is None or codec.interface is not interface:  # it was loaded anew
+            if len(self.codecs) >= _MOST_CODECS:
+                self.codecs.clear()
+            codec = self.codecs[model_id] = oip.Codec(interface, model_id)
         return codec
 
     def _way(self, start_line: httputil.RequestStartLine) -> tuple[type[Prediction], str] | None:
