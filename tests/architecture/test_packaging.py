@@ -20,7 +20,14 @@ else:
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-SOLD_AS = {"PIL": "pillow", "google": "protobuf", "grpc": "grpcio", "grpc_tools": "grpcio-tools", "sklearn": "scikit-learn"}
+SOLD_AS = {
+    "PIL": "pillow",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "grpc_tools": "grpcio-tools",
+    "simdjson": "pysimdjson",
+    "sklearn": "scikit-learn",
+}
 MAKE = shutil.which("make") or ""
 # What conda's --file understands of a pip requirement: a name, a version, and comments on lines of their own.
 CONDA_LINE = re.compile(r"[a-z0-9][a-z0-9_.-]*(>=[0-9][0-9.]*)?")

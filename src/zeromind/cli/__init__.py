@@ -7,6 +7,7 @@ import sys
 import click
 
 import zeromind
+from zeromind.cli.bench import bench
 from zeromind.cli.check import check
 from zeromind.cli.inspect import inspect
 from zeromind.cli.predict import predict
@@ -24,10 +25,11 @@ def commands() -> None:
     zeromind check -c pool.json          try a configuration without serving
     zeromind inspect model.onnx          show a model's inputs and outputs
     zeromind predict model -f image=5.png  ask a running server
+    zeromind bench http://127.0.0.1:5885 model  measure a running server
     """
 
 
-for command in (serve, check, inspect, predict):
+for command in (serve, check, inspect, predict, bench):
     commands.add_command(command)
 
 

@@ -20,13 +20,6 @@ FAULTS = (ValueError, TypeError, AttributeError, KeyError, IndexError, RuntimeEr
 """What simdjson raises for text that is not JSON, or that holds something else than was asked for; and numpy for what overflows."""
 _SMALL = 1 << 20
 _PARSER = simdjson.Parser()
-_WIDE = {
-    dtype: np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype == np.uint64 else np.int64)
-    for dtype in datatypes.NUMPY_OF.values()
-    if dtype.kind in "fiu"
-}
-"""What simdjson reads the numbers of a dtype as."""
-_BOUNDS = {dtype: datatypes.bounds(dtype) for dtype in _WIDE}
 _NUMBER_BYTES = b"0123456789.eE+- \t\r\n"
 
 
@@ -36,39 +29,55 @@ def parse(text: bytes) -> Any:
     return (_PARSER if len(text) < _SMALL else simdjson.Parser()).parse(text)
 
 
-def elements(array: Any, dtype: np.dtype[Any]) -> Tensor:
-    """The numbers of a parsed list and of the lists in it, in order, shape (n,).
+class Reader:
+    """Reads the numbers of parsed lists into one dtype."""
 
-    Raises one of FAULTS, also for a number that the dtype cannot hold.
-    """
-    wide = _WIDE[dtype]
-    values = np.frombuffer(array.as_buffer(of_type=wide.kind if wide.kind != "f" else "d"), wide)
-    if wide == dtype:
-        return values
-    least, most = _BOUNDS[dtype]
-    # Of all ways to ask for the extremes of a few numbers this is the fastest by far.
-    if values.size and (values.item(values.argmin()) < least or values.item(values.argmax()) > most):
-        raise OverflowError(dtype)
-    return values.astype(dtype)
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._wide = np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype == np.uint64 else np.int64)
+        self._as = "d" if dtype.kind == "f" else self._wide.kind
+        self._narrow = dtype != self._wide
+        self._least, self._most = datatypes.bounds(dtype)
+
+    def elements(self, array: Any) -> Tensor:
+        """The numbers of a list and of the lists in it, in order, shape (n,).
+
+        Raises one of FAULTS, also for a number that the dtype cannot hold.
+        """
+        values = np.frombuffer(array.as_buffer(of_type=self._as), self._wide)
+        if not self._narrow:
+            return values
+        # Of all ways to ask for the extremes of a few numbers this is the fastest by far.
+        if values.size and (values.item(values.argmin()) < self._least or values.item(values.argmax()) > self._most):
+            raise OverflowError(self._dtype)
+        return values.astype(self._dtype)
 
 
-def flat(text: bytes, dtype: np.dtype[Any]) -> Tensor | None:
-    """The numbers of one list, shape (n,)."""
-    if text.rfind(b"["):  # not 0: there are lists in it
+@functools.lru_cache(64)
+def reader(datatype: str) -> Reader | None:
+    """The reader for a datatype of the Open Inference Protocol; None for those that are no numbers."""
+    dtype = datatypes.NUMPY_OF[datatype]
+    return Reader(dtype) if dtype.kind in "fiu" else None
+
+
+def flat(text: bytes, spec: TensorSpec) -> Tensor | None:
+    """The numbers of one list, shape (n,), in the spec's dtype."""
+    numbers = reader(spec.datatype)
+    if numbers is None or text.rfind(b"["):  # not 0: there are lists in it
         return None
     try:
-        return elements(parse(text), dtype)
+        return numbers.elements(parse(text))
     except FAULTS:
         return None
 
 
 def nested(text: bytes, spec: TensorSpec) -> Tensor | None:
     """The tensor that nested lists hold whose sizes the spec knows, all but the first."""
-    inner = spec.shape[1:]
-    if not spec.shape or None in inner:
+    inner, numbers = spec.shape[1:], reader(spec.datatype)
+    if numbers is None or not spec.shape or None in inner:
         return None
     try:
-        values = elements(parse(text), spec.dtype)
+        values = numbers.elements(parse(text))
     except FAULTS:
         return None
     size = math.prod(inner)  # type: ignore[arg-type]  # there is no None in it

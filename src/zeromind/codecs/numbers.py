@@ -39,7 +39,7 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
     """The elements of a flat JSON list, shape (n,), in the spec's dtype; None for anything else, which ``to_tensor`` can explain."""
-    if (quick := arrays.flat(bytes(text), spec.dtype)) is not None:
+    if (quick := arrays.flat(bytes(text), spec)) is not None:
         return quick
     try:
         data = _decoder(spec.datatype, 1).decode(text)

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import msgspec
-import numpy as np
 import orjson
 
 from zeromind.codecs import arrays, numbers
@@ -38,10 +37,10 @@ class Codec:
         self.interface = interface
         self._model = model
         inputs, outputs = interface.spec.inputs, interface.spec.outputs
-        self._only = inputs[0] if len(inputs) == 1 and interface.uniform else None
+        self._reader = arrays.reader(inputs[0].datatype) if len(inputs) == 1 and interface.uniform else None
+        self._only = inputs[0] if self._reader else None
         self._tail = [size or 0 for size in inputs[0].shape[1:]] if self._only else []
         self._size = math.prod(self._tail)
-        self._dtype = inputs[0].dtype if self._only else np.dtype(np.float32)
         numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
         self._outputs = {spec.name: spec for spec in outputs} if numeric else {}
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -53,8 +52,8 @@ class Codec:
         """
         if media != "application/json" and media:
             raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
-        spec = self._only
-        if spec is None:
+        spec, reader = self._only, self._reader
+        if spec is None or reader is None:
             return decode_infer(body, self.interface)
         # The usual request has one input, a flat list of numbers. Whatever is unusual is taken, or refused in words, by the long way.
         request = entries = entry = None
@@ -63,7 +62,7 @@ class Codec:
             entries = request["inputs"]
             entry = entries[0]
             shape = entry["shape"].as_list()
-            values = arrays.elements(entry["data"], self._dtype)
+            values = reader.elements(entry["data"])
             request_id = request["id"] if len(request) > 1 else ""
             if (
                 entry["name"] == spec.name

@@ -1,0 +1,1 @@
+"""The client's side: what asks a running server, over HTTP."""
