@@ -13,10 +13,9 @@ from typing import Any
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.repository.journal import Journal
-from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
-from zeromind.scheduler.dispatcher import Answer, Entry
+from zeromind.scheduler.dispatcher import Answer, Dispatcher, Entry
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
@@ -66,10 +65,10 @@ class Engine:
         if self._stopping:
             raise _stopping()
         model = self.registry.get(model_id)
-        deadline = time.monotonic() + model.timeout_s
-        if model.life.state is State.READY:
-            return _submit(model, decode, deadline, reply)
-        return Late(asyncio.create_task(self._submit_late(model, decode, deadline, reply)))
+        now = time.monotonic()
+        if model.open is not None:
+            return _submit(model, model.open, decode, now, reply)
+        return Late(asyncio.create_task(self._submit_late(model, decode, now, reply)))
 
     async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> InferResponse:
         """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
@@ -91,13 +90,14 @@ class Engine:
             raise
 
     async def _submit_late(
-        self, model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]
+        self, model: Model, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None]
     ) -> Entry | None:
         """Submit once the model has loaded; what goes wrong is the answer."""
         self._active += 1
         try:
-            await model.ready(deadline)
-            return _submit(model, decode, deadline, reply)
+            await model.ready(came + model.timeout_s)
+            assert model.open is not None, "it is ready"  # noqa: S101 - a fault of ours
+            return _submit(model, model.open, decode, came, reply)
         except ZeroMindError as error:
             reply(error)
         except Exception:
@@ -193,14 +193,15 @@ class Late:
                 entry.withdraw()
 
 
-def _submit(model: Model, decode: Callable[[Interface], InferRequest], deadline: float, reply: Callable[[Answer], None]) -> Entry:
-    interface, dispatcher = model.interface, model.dispatcher
+def _submit(
+    model: Model, dispatcher: Dispatcher, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None]
+) -> Entry:
+    interface = model.interface
     assert interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
-    assert dispatcher is not None, "as above"  # noqa: S101 - a fault of ours
     request = decode(interface)
     if len(request.inputs) > 1 and interface.spec.batches:
         check_rows(request)
-    return dispatcher.submit(request, deadline, reply)
+    return dispatcher.submit(request, came + model.timeout_s, reply)
 
 
 def check_rows(request: InferRequest) -> None:

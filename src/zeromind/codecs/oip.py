@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -27,7 +28,19 @@ class _Request(msgspec.Struct):
 
 
 _MOST_HEADS = 256
+_MOST_FRAMES = 256
+_MOST_FRAME_BYTES = 1024
 _DECODER = msgspec.json.Decoder(_Request)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Frame:
+    """A request without its data: what it says of them, and what follows them."""
+
+    name: str
+    shape: tuple[int, ...]
+    size: int
+    tail: bytes
 
 
 class Codec:
@@ -37,10 +50,8 @@ class Codec:
         self.interface = interface
         self._model = model
         inputs, outputs = interface.spec.inputs, interface.spec.outputs
-        self._reader = arrays.reader(inputs[0].datatype) if len(inputs) == 1 and interface.uniform else None
-        self._only = inputs[0] if self._reader else None
-        self._tail = [size or 0 for size in inputs[0].shape[1:]] if self._only else []
-        self._size = math.prod(self._tail)
+        self._reader = arrays.reader(inputs[0].datatype) if len(inputs) == 1 and inputs[0].name not in interface.filtered_inputs else None
+        self._frames: dict[bytes, _Frame] = {}
         numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
         self._outputs = {spec.name: spec for spec in outputs} if numeric else {}
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -52,33 +63,32 @@ class Codec:
         """
         if media != "application/json" and media:
             raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
-        spec, reader = self._only, self._reader
-        if spec is None or reader is None:
+        reader = self._reader
+        if reader is None:
             return decode_infer(body, self.interface)
-        # The usual request has one input, a flat list of numbers. Whatever is unusual is taken, or refused in words, by the long way.
-        request = entries = entry = None
-        try:
-            request = arrays.parse(body)
-            entries = request["inputs"]
-            entry = entries[0]
-            shape = entry["shape"].as_list()
-            values = reader.elements(entry["data"])
-            request_id = request["id"] if len(request) > 1 else ""
-            if (
-                entry["name"] == spec.name
-                and entry["datatype"] == spec.datatype
-                and shape[1:] == self._tail
-                and shape[0] * self._size == values.size
-                and bool not in map(type, shape)
-                and len(entries) == 1
-                and type(request_id) is str
-                and _is_flat(body)
-            ):
-                return InferRequest({spec.name: values.reshape(shape)}, request_id)
-        except arrays.FAULTS:
-            pass
-        request = entries = entry = None  # nothing of the document may be kept when the next one is parsed
-        return decode_infer(body, self.interface)
+        begin = body.rfind(b"[")  # of the data, as a rule
+        frame = self._frames.get(body[:begin])
+        if frame is not None and body.endswith(frame.tail):
+            try:
+                values = reader.elements(arrays.parse(body[begin : len(body) - len(frame.tail)]))
+            except arrays.FAULTS:
+                values = None
+            if values is not None and values.size == frame.size:
+                return InferRequest({frame.name: values.reshape(frame.shape)})
+        request = decode_infer(body, self.interface)
+        if not request.id:
+            self._learn(body, begin, request)
+        return request
+
+    def _learn(self, body: bytes, begin: int, request: InferRequest) -> None:
+        """Remember what stands around the data of a sound request, if that is one list: clients send the same again and again."""
+        tail = body[body.find(b"]", begin) + 1 :]
+        if len(body[:begin]) + len(tail) <= _MOST_FRAME_BYTES and body[:begin].rstrip().endswith(b'"data":'):
+            ((name, value),) = request.inputs.items()
+            if len(self._frames) >= _MOST_FRAMES:
+                self._frames.clear()
+            if not isinstance(value, Encoded):
+                self._frames[body[:begin]] = _Frame(name, value.shape, value.size, tail)
 
     def encode(self, response: InferResponse, request_id: str) -> bytes:
         """The answer's JSON, as ``encode_infer`` has it."""
@@ -142,12 +152,6 @@ def encode_infer(response: InferResponse, interface: Interface, model: str, requ
     if request_id:
         answer["id"] = request_id
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _is_flat(body: bytes) -> bool:
-    """Whether no list stands in the data of a request with one input: its lists are inputs, shape and data."""
-    last = body.rfind(b"[")
-    return b'"data":' in body[last - 8 : last] or body.count(b"[") == 3
 
 
 def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:

@@ -15,7 +15,7 @@ SLOTS = 2
 SLOT_BYTES = 512 << 20
 """The room for one batch and its answer, in bytes. It is sparse: only what is used takes memory."""
 KEPT_BYTES = 32 << 20
-"""How much of a slot stays with it between batches; what a larger batch used beyond goes back to the system."""
+"""How much of a slot stays with it for good; what larger batches used beyond goes back to the system when they have ceased."""
 ALIGNMENT = 64
 
 

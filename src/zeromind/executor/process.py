@@ -18,7 +18,7 @@ import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames, layout
-from zeromind.executor.arena import SLOT_BYTES, SLOTS, Arena
+from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
 from zeromind.executor.group import Answer, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 Answered: TypeAlias = "Callable[[Sequence[Answer] | ZeroMindError], None]"
 
 _STOP_GRACE_S = 2.0
+_CEASED_S = 5.0
+"""How long no large batch came when their memory goes back: to have it anew costs several times what it takes to fill it."""
 _READ_BYTES = 1 << 16
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -60,6 +62,9 @@ class ProcessExecutor:
         self._running: dict[int, _Running] = {}
         self._received = frames.Stream()
         self._unsent = bytearray()
+        self._large: dict[int, int] = {}  # how much of a slot large batches used
+        self._lately: set[int] = set()
+        self._giving_back: asyncio.TimerHandle | None = None
         self.alive = False
 
     async def start(self, timeout_s: float) -> Interface:
@@ -263,10 +268,29 @@ class ProcessExecutor:
             del self._running[slot]
             running.answered(outcome(groups))
             del groups  # the arrays must not see what comes into the slot next
-        arena.give_back(slot, max(running.end, end))
+        self._used(slot, max(running.end, end))
         self._free.append(slot)
         if self.alive:
             self._on_room()
+
+    def _used(self, slot: int, size: int) -> None:
+        """Note what a batch used, for what is beyond the usual to be given back."""
+        if size > KEPT_BYTES:
+            self._large[slot] = max(size, self._large.get(slot, 0))
+            self._lately.add(slot)
+            if self._giving_back is None:
+                self._giving_back = asyncio.get_running_loop().call_later(_CEASED_S, self._give_back)
+
+    def _give_back(self) -> None:
+        """Return the memory of slots that no large batch has used since the last time, and come again if there are others."""
+        self._giving_back = None
+        if self._arena is None:
+            return
+        for slot in (self._large.keys() & set(self._free)) - self._lately:
+            self._arena.give_back(slot, self._large.pop(slot))
+        self._lately.clear()
+        if self._large:
+            self._giving_back = asyncio.get_running_loop().call_later(_CEASED_S, self._give_back)
 
     async def _watch_process(self) -> None:
         process = self._process
@@ -296,6 +320,9 @@ class ProcessExecutor:
             link.close()
         self.alive = False
         self._layout = None  # its arrays look at the memory
+        if self._giving_back is not None:
+            self._giving_back.cancel()
+            self._giving_back = None
         arena, self._arena = self._arena, None
         if arena is not None:
             arena.close()

@@ -129,6 +129,7 @@ class Prediction(httputil.HTTPMessageDelegate):
         return codec.decode(bytes(self._body), self._media, interface)
 
     def _reply(self, answer: Answer) -> None:
+        self._submitted = None  # it knows this method: a circle, which would keep body and tensors until the collector comes
         code = 200
         fields = envelope.FIELDS
         try:

@@ -30,8 +30,9 @@ class Model:
         self.load_time = 0.0
         self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
         self._max_queue, self._max_queue_bytes = max_queue, max_queue_bytes
-        self.dispatcher: Dispatcher | None = None
-        """Takes requests that fit the interface; there is one while the model is ready."""
+        self.open: Dispatcher | None = None
+        """What takes requests that fit the interface, while the model is ready."""
+        self._dispatcher: Dispatcher | None = None
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
         self._loading: list[asyncio.Task[Interface]] = []
@@ -64,10 +65,11 @@ class Model:
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
         queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
-        self.dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
+        self._dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
         for worker in self._workers:
-            worker.on_room = self.dispatcher.pump
+            worker.on_room = self._dispatcher.pump
         self.life.enter(State.READY)
+        self.open = self._dispatcher
         self._settled.set()
 
     async def ready(self, deadline: float) -> Interface:
@@ -89,22 +91,23 @@ class Model:
         ``at_once`` is the fault that answers what runs, now, instead of its result; it also hurries a drop that waits for that.
         """
         if at_once is not None and self.life.state is State.DROPPING:
-            if self.dispatcher is not None:
-                await self.dispatcher.close(at_once)
+            if self._dispatcher is not None:
+                await self._dispatcher.close(at_once)
             await self._gone.wait()
             return 0
         if not self.life.may(State.DROPPING):
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped already", self.task.id)
         loading = self.life.state is State.LOADING
         self.life.enter(State.DROPPING)
+        self.open = None
         held = await self.memory()
         if loading:
             for start in self._loading:
                 start.cancel()
             await self._gone.wait()
             return held
-        if self.dispatcher is not None:
-            await self.dispatcher.close(at_once)
+        if self._dispatcher is not None:
+            await self._dispatcher.close(at_once)
         held = max(held, await self.memory())
         await self._stop_workers()
         self._finish_drop()
@@ -118,7 +121,7 @@ class Model:
     @property
     def pending(self) -> int:
         """Requests that wait or run."""
-        return self.dispatcher.pending if self.dispatcher else 0
+        return self._dispatcher.pending if self._dispatcher else 0
 
     @property
     def restarts(self) -> int:
