@@ -1,36 +1,84 @@
 """The same Tornado handler on our transport and on Tornado's own server: requests per second, and how many times as many.
 
-    python benchmarks/transport.py [--seconds 2] [--rounds 3] [--connections 32]
+    python benchmarks/transport.py [--quick] [--out FILE] [--connections 32]
 
 Three servers, each a process of its own: ours on uvloop, Tornado's on asyncio (its default), Tornado's on uvloop. They are driven by
-``wrk`` one after the other, round by round, so that what else the machine does hits all of them; the medians are printed as JSON.
-Needs ``wrk`` and the package with its dependencies; two cores, of which the server gets one where ``taskset`` is there.
+wrk one after the other, round by round, so that what else the machine does hits all of them; the figures are medians. Needs wrk;
+of two cores the server gets one where ``taskset`` is there.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import logging
-import platform
-import re
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
+
+import report
+import wrk
+from server import end, free_port
 
 SERVERS = ("ours on uvloop", "tornado on asyncio", "tornado on uvloop")
-WORKLOADS = {
-    "json echo": 'wrk.method="POST" wrk.body=\'{"x":[1,2,3,4]}\' wrk.headers["Content-Type"]="application/json"',
-    "get": 'wrk.path="/hello"',
-}
+WORKLOADS = {"json echo": ("/", b'{"x":[1,2,3,4]}'), "get": ("/hello", b"")}
+_LISTENS_S = 10
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    wrk.require()
+    rounds, seconds = (1, 1) if options.quick else (3, 2)
+    results: dict[str, Any] = {"connections": options.connections, "rounds": rounds}
+    with contextlib.ExitStack() as stack:
+        ports = {name: stack.enter_context(running(name)) for name in SERVERS}
+        for workload, (path, body) in WORKLOADS.items():
+            rates: dict[str, list[float]] = {name: [] for name in SERVERS}
+            for _ in range(rounds):
+                for name, port in ports.items():
+                    request = wrk.Request(f"http://127.0.0.1:{port}{path}", body)
+                    rates[name].append(wrk.drive(request, seconds, options.connections, core=1).requests_per_second)
+            results[workload] = compared({name: statistics.median(found) for name, found in rates.items()})
+            report.table(workload, ["server", "requests/s"], results[workload]["requests_per_second"].items())
+    return results
+
+
+def compared(rates: dict[str, float]) -> dict[str, Any]:
+    ours, on_asyncio, on_uvloop = (rates[name] for name in SERVERS)
+    return {
+        "requests_per_second": {name: round(rate) for name, rate in rates.items()},
+        "times_tornado_on_asyncio": round(ours / on_asyncio, 2),
+        "times_tornado_on_uvloop": round(ours / on_uvloop, 2),
+    }
+
+
+@contextlib.contextmanager
+def running(name: str) -> Iterator[int]:
+    """One of the servers, listening on the port that this gives."""
+    port = free_port()
+    process = subprocess.Popen(wrk.pinned(0, [sys.executable, __file__, "--serve", name, str(port)]))
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        end(process)
+
+
+def wait_for(port: int) -> None:
+    """Return once something listens there. Raises RuntimeError if nothing does in time."""
+    end_s = time.monotonic() + _LISTENS_S
+    while time.monotonic() < end_s:
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
 
 
 def serve(name: str, port: int) -> None:
+    """Be one of the servers, until the process is ended."""
     import asyncio
 
     import orjson
@@ -60,73 +108,12 @@ def serve(name: str, port: int) -> None:
     (asyncio if name.endswith("asyncio") else uvloop).run(main())
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def pinned(core: int, command: list[str]) -> list[str]:
-    return ["taskset", "-c", str(core), *command] if shutil.which("taskset") else command
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nothing listens on port {port}")
-
-
-def measure(port: int, script: Path, seconds: float, connections: int) -> float:
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script), f"http://127.0.0.1:{port}/"]
-    output = subprocess.run(pinned(1, command), check=True, capture_output=True, text=True, timeout=60).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"wrong answers:\n{output}")
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
-
-
-def compare(seconds: float, rounds: int, connections: int) -> dict[str, object]:
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is not installed: apt-get install wrk")
-    ports = {name: free_port() for name in SERVERS}
-    processes = [subprocess.Popen(pinned(0, [sys.executable, __file__, "--serve", name, str(port)])) for name, port in ports.items()]
-    result: dict[str, object] = {"machine": platform.processor() or platform.machine(), "connections": connections, "rounds": rounds}
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            for port in ports.values():
-                wait_for(port)
-            for workload, lua in WORKLOADS.items():
-                script = Path(folder, "work.lua")
-                script.write_text(lua.replace(" wrk.", "\nwrk."))
-                rates: dict[str, list[float]] = {name: [] for name in SERVERS}
-                for _ in range(rounds):
-                    for name, port in ports.items():
-                        rates[name].append(measure(port, script, seconds, connections))
-                medians = {name: statistics.median(found) for name, found in rates.items()}
-                ours = medians[SERVERS[0]]
-                result[workload] = {
-                    "requests_per_second": {name: round(rate) for name, rate in medians.items()},
-                    "times_tornado_on_asyncio": round(ours / medians[SERVERS[1]], 2),
-                    "times_tornado_on_uvloop": round(ours / medians[SERVERS[2]], 2),
-                }
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return result
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--connections", type=int, default=32, help="how many ask at a time (default: %(default)s)")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], int(sys.argv[3]))
     else:
-        parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-        parser.add_argument("--seconds", type=float, default=2.0)
-        parser.add_argument("--rounds", type=int, default=3)
-        parser.add_argument("--connections", type=int, default=32)
-        options = parser.parse_args()
-        print(json.dumps(compare(options.seconds, options.rounds, options.connections), indent=2))
+        report.main("transport", __doc__, measure, arguments=_arguments)

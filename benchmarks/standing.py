@@ -1,0 +1,152 @@
+"""The bars that were set for the fast path, and how measured figures stand to them. Pure functions of the benchmarks' documents."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Documents = Mapping[str, Mapping[str, Any]]
+"""What the benchmarks have written, by name."""
+
+Read = Callable[[Documents], float | None]
+NOT_MEASURED = "not measured"
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One condition: a figure that is to be at least ``bound``, or with ``most`` below it. ``aside`` is shown, and decides nothing."""
+
+    bound: float
+    unit: str
+    read: Read
+    most: bool = False
+    aside: Read | None = None
+    aside_unit: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{'<' if self.most else '≥'} {self.bound:g} {self.unit}"
+
+    def measured(self, documents: Documents) -> str:
+        value = self.read(documents)
+        if value is None:
+            return NOT_MEASURED
+        beside = self.aside(documents) if self.aside else None
+        return f"{figure(value)} {self.unit}" + (f" ({figure(beside)} {self.aside_unit})" if beside is not None else "")
+
+    def verdict(self, documents: Documents) -> str:
+        """ "met", by how much it misses, or that nobody knows."""
+        value = self.read(documents)
+        if value is None:
+            return NOT_MEASURED
+        if self.most:
+            return "met" if value < self.bound else f"{figure(100 * (value / self.bound - 1))} % over"
+        return "met" if value >= self.bound else f"{figure(100 * (1 - value / self.bound))} % short"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """What was asked of the server, as one or more conditions."""
+
+    what: str
+    terms: tuple[Term, ...]
+
+    @property
+    def target(self) -> str:
+        return "; ".join(term.target for term in self.terms)
+
+    def measured(self, documents: Documents) -> str:
+        return "; ".join(term.measured(documents) for term in self.terms)
+
+    def verdict(self, documents: Documents) -> str:
+        """One word if it is the same for all conditions."""
+        verdicts = [term.verdict(documents) for term in self.terms]
+        return verdicts[0] if len(set(verdicts)) == 1 else "; ".join(verdicts)
+
+
+def figure(value: float) -> str:
+    """Three digits, and no more of them than were measured."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def peer(name: str, model: str, clients: int) -> Read:
+    """How many times as many requests as that server's ours gets answered."""
+
+    def read(documents: Documents) -> float | None:
+        rows = _results(documents, "peers").get("rows", [])
+        found = (row["ours_is_times"] for row in rows if (row["server"], row["model"], row["clients"]) == (name, model, clients))
+        return next(found, None)
+
+    return read
+
+
+def alone(model: str, wire: str, clients: int, percent: bool = False) -> Read:
+    """The requests per second as a multiple, or as so many percent, of what the model does in a loop without a server."""
+
+    def read(documents: Documents) -> float | None:
+        rows = _results(documents, "end_to_end").get("rows", [])
+        found = (row["times_alone"] for row in rows if (row["model"], row["wire"], row["clients"]) == (model, wire, clients))
+        times = next(found, None)
+        return times * 100 if percent and times is not None else times
+
+    return read
+
+
+def handler(documents: Documents) -> float | None:
+    """The lesser of the two workloads."""
+    results = _results(documents, "transport")
+    return min((found["times_tornado_on_asyncio"] for found in results.values() if isinstance(found, Mapping)), default=None)
+
+
+def front(documents: Documents) -> float | None:
+    """Megabytes with ten models, whatever they had to do before."""
+    pools = {name: found for name, found in _results(documents, "memory").items() if name.startswith("10 ")}
+    return max((moment["front"]["resident"] for found in pools.values() for moment in found.values()), default=None)
+
+
+def start(documents: Documents) -> float | None:
+    """Seconds to the open port, with whatever there is to load."""
+    pools = _results(documents, "cold_start").get("start_s", {})
+    return max((found["listening"] for found in pools.values()), default=None)
+
+
+def neighbour(documents: Documents) -> float | None:
+    change = _results(documents, "neighbour").get("change", {}).get("p99")
+    return None if change is None else 100 * change
+
+
+def _results(documents: Documents, name: str) -> Mapping[str, Any]:
+    return documents.get(name, {}).get("results", {})
+
+
+def _triton(bound: float, model: str, clients: int) -> Term:
+    """The bars were set against a Triton that waits up to 100 µs for a batch; without that it is faster, and this is shown too."""
+    return Term(
+        bound,
+        "times Triton",
+        peer("triton-delay", model, clients),
+        aside=peer("triton", model, clients),
+        aside_unit="without its queue delay",
+    )
+
+
+BARS = (
+    Bar(
+        "mnist.onnx, 32 clients",
+        (_triton(1.8, "mnist", 32), Term(85, "% of ONNX Runtime alone", alone("mnist", "oip", 32, percent=True))),
+    ),
+    Bar("mnist.onnx, 1 client", (_triton(2, "mnist", 1),)),
+    Bar("tiny.onnx, 32 clients", (_triton(2.7, "tiny", 32), Term(2.7, "times mosec", peer("mosec", "tiny", 32)))),
+    Bar("tiny.onnx, 1 client", (_triton(2.2, "tiny", 1),)),
+    Bar("the demo over /model/predict with pixels, 32 clients", (Term(5, "times predict_on_batch alone", alone("demo", "0mind", 32)),)),
+    Bar(
+        "the demo with PNG bodies, 2 instances, 32 clients",
+        (Term(70, "% of Pillow and the model alone in two processes", alone("pictures", "0mind", 32, percent=True)),),
+    ),
+    Bar("224x224x3 FP32 as JSON, 8 clients", (_triton(1.5, "image", 8),)),
+    Bar("an ordinary Tornado handler on our transport", (Term(2.5, "times Tornado's own server", handler),)),
+    Bar("the front process with ten models", (Term(90, "MB resident", front, most=True),)),
+    Bar("from start to listening", (Term(1, "s", start, most=True),)),
+    Bar("tiny.onnx beside a model that sleeps 50 ms per call", (Term(20, "% more at p99", neighbour, most=True),)),
+)
