@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zeromind.codecs import oip
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -90,3 +92,79 @@ def test_an_answer_is_flat_and_echoes_the_id():
             {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.0]},
         ],
     }
+
+
+# --- a model's codec: the same words, read again
+
+
+def outcome(read):
+    """What reading comes to: the tensor and the id, or the fault's kind and sentence."""
+    try:
+        decoded = read()
+    except ZeroMindError as error:
+        return error.kind, error.message
+    return {name: (value.dtype, value.shape, value.tolist()) for name, value in decoded.inputs.items()}, decoded.id
+
+
+NUMBERS = [
+    "[1, 2, 3.5, 4]",
+    "[0,-1,2e1,1e39]",
+    "[[1,2],[3,4]]",
+    "[1, 2, 3]",
+    "[]",
+    "[1, 2, 3, true]",
+    "[1,2,3,4",
+    "[1] [2]",
+    "[1,2],3,[4]",
+    '"[1,2,3,4]"',
+]
+FRAMES = [
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": ', "}]}"),
+    ('{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":', "}]}"),
+    ('{"inputs": [{"data" : ', ', "name": "x", "shape": [2, 2], "datatype": "FP32"}]}'),
+    ('{"inputs": [{"data": ', ', "name": "x", "datatype": "FP32", "shape": [2, 2]}], "id": "7"}'),
+    ('{"id": "7", "inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": ', "}]}"),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": ', '}], "outputs": [{"name": "y"}]}'),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": ', "}]} "),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "INT8", "data": ', "}]}"),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "parameters": {"data": ', '}, "data": [1, 2, 3, 4]}]}'),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4], "parameters": {"data": ', "}}]}"),
+    ('{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4], "parameters": [', ']}, {"a": []}]}'),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(FRAMES), st.sampled_from(NUMBERS)), min_size=1, max_size=12))
+def test_what_was_read_before_changes_nothing(bodies):
+    codec = oip.Codec(INTERFACE, "m")
+    for (head, tail), data in bodies:
+        body = (head + data + tail).encode()
+        assert outcome(lambda body=body: codec.decode(body, "")) == outcome(lambda body=body: oip.decode_infer(body, INTERFACE))
+
+
+def test_what_is_remembered_is_bounded():
+    codec = oip.Codec(INTERFACE, "m")
+    for rows in range(1, 1000):
+        codec.decode(request(id="", shape=[rows, 2], data=[0] * 2 * rows).replace(b'"id": "7", ', b""), "application/json")
+        codec.encode(InferResponse({"y": np.zeros(rows, np.int64)}, 0.1), "")
+    assert 0 < len(codec._frames) <= 256
+    assert 0 < len(codec._heads) <= 256
+
+
+@pytest.mark.parametrize("request_id", ["", "7", 'a "b"'])
+@pytest.mark.parametrize("kinds", [("FP32",), ("INT64", "BOOL"), ("BYTES", "FP64"), ("FP16", "UINT8", "FP32")])
+def test_a_codec_answers_as_the_protocol_has_it(kinds, request_id):
+    outputs = tuple(TensorSpec(f"y{at}", kind, (None, 2)) for at, kind in enumerate(kinds))
+    interface = Interface(ModelSpec((X,), outputs, True), "test")
+    codec = oip.Codec(interface, 'm "1"')
+    for rows in (1, 3, 1):
+        arrays = {
+            spec.name: np.arange(2 * rows).reshape(rows, 2).astype("S" if spec.datatype == "BYTES" else spec.dtype) for spec in outputs
+        }
+        response = InferResponse(arrays, 0.1)
+        assert json.loads(codec.encode(response, request_id)) == json.loads(oip.encode_infer(response, interface, 'm "1"', request_id))
+
+
+def test_a_codec_takes_no_other_content_type():
+    with pytest.raises(ZeroMindError) as caught:
+        oip.Codec(INTERFACE, "m").decode(request(), "text/plain")
+    assert caught.value.kind is ErrorKind.CONTENT_TYPE

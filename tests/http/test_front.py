@@ -1,8 +1,10 @@
 """The short way of predictions: what it answers, that a client that leaves is forgotten, that heads are learnt only when sound."""
 
+import gc
 import json
 import socket
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -142,3 +144,29 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
     assert (code, is_json) == (500, True)
     assert "cannot be written as JSON" in str(data)
     assert "could not be encoded" in caplog.text
+
+
+@pytest.mark.parametrize("route", ["/model/predict?id=sum", "/v2/models/sum/infer"])
+def test_nothing_of_a_request_waits_for_the_garbage_collector(thread_server, route):
+    """Bodies and tensors are large: they go with their answer."""
+    kept = []
+
+    def noted(request, deadline, reply):
+        kept.append(weakref.ref(request.inputs["x"]))
+        return submit(request, deadline, reply)
+
+    body = {"x": [[1, 2, 3]]} if "predict" in route else {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
+    with thread_server(tasks=[{"id": "sum", "model_type": "python", "model_file": "sum.py"}]) as pool:
+        opened = pool.server.engine.registry.get("sum").open
+        submit, opened.submit = opened.submit, noted
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert pool.post(route, body).status == 200
+            assert len(kept) == 3
+            end = time.monotonic() + 10
+            while any(one() is not None for one in kept) and time.monotonic() < end:  # the server's thread has only just answered
+                time.sleep(0.01)
+            assert all(one() is None for one in kept)
+        finally:
+            gc.enable()
