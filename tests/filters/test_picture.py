@@ -173,6 +173,59 @@ def test_plain_gives_colours_that_can_be_resampled(pictures):
     assert np.asarray(plain["palette"])[0, :, 0].tolist() == [0, 128, 255]
 
 
+def gray(mode):
+    return Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4) * 20).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_picture_without_colours_is_lean_in_gray(pictures, mode):
+    lean = pictures.lean(gray(mode))
+    assert lean.mode == "L"
+    assert np.array_equal(np.asarray(lean.convert(mode)), np.asarray(gray(mode)))
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(
+    st.binary(min_size=30, max_size=30),
+    st.sampled_from(["RGB", "RGBA"]),
+    st.sampled_from(Image.Resampling),
+    st.sampled_from(["L", "RGB", "RGBA"]),
+)
+def test_a_lean_picture_is_resampled_to_the_same(data, mode, resample, wanted):
+    image = Image.frombytes("L", (6, 5), data).convert(mode)
+    lean = Pictures(Files([]), 30).lean(image)
+    assert lean.mode == "L"
+    for box in (None, (0.7, 0.2, 5.3, 4.9)):
+        same, other = (each.resize((4, 7), resample, box).convert(wanted) for each in (image, lean))
+        assert np.array_equal(np.asarray(same), np.asarray(other))
+
+
+def changed(mode, *pixel):
+    image = gray(mode)
+    image.putpixel((3, 2), pixel)
+    return image
+
+
+def see_through():
+    image = gray("RGB")
+    image.info["transparency"] = (20, 20, 20)
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *(changed("RGB", *pixel) for pixel in ((7, 7, 8), (7, 8, 7), (8, 7, 7))),
+        *(changed("RGBA", *pixel) for pixel in ((7, 7, 8, 255), (7, 8, 7, 255), (8, 7, 7, 255), (7, 7, 7, 254), (0, 0, 0, 0))),
+        see_through(),
+        *(gray(mode) for mode in ("L", "LA", "P", "1", "CMYK")),
+        Image.new("RGB", (1025, 1024)),
+    ],
+)
+def test_every_other_picture_is_lean_as_it_is(pictures, image):
+    assert pictures.lean(image) is image
+
+
 SOUND = [encoded(GRADIENT.resize((9, 7)), kind) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF")]
 SOUND += [encoded(Image.fromarray(np.full((4, 5), 300, np.uint16))), encoded(GRADIENT.resize((9, 7)).convert("P"), transparency=3)]
 

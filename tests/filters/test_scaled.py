@@ -25,12 +25,15 @@ def encoded(image):
 
 
 @st.composite
-def images(draw, modes=("1", "L", "LA", "RGB", "RGBA", "P", "I;16")):
-    """Random pictures of 1 to 9 pixels a side, in every mode that PNG has."""
+def images(draw, modes=("1", "L", "LA", "RGB", "RGBA", "P", "I;16", "gray RGB", "gray RGBA")):
+    """Random pictures of 1 to 9 pixels a side, in every mode that PNG has, those for colours without any, too."""
     mode = draw(st.sampled_from(modes))
     width, height = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    without, _, mode = mode.rpartition(" ")
     count = width * height * CHANNELS.get(mode, 3)
     data = np.frombuffer(draw(st.binary(min_size=count, max_size=count)), np.uint8)
+    if without:
+        return Image.fromarray(data.reshape(height, width, -1)[..., 0].copy()).convert(mode)
     if mode == "I;16":
         return Image.fromarray(data.reshape(height, width, 3)[..., 0].astype(np.uint16) * 251)
     if mode == "P":

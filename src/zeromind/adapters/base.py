@@ -21,7 +21,8 @@ class Source:
     """What a task gives its adapter.
 
     ``inputs`` and ``outputs`` are the task's own interface, empty where it gives none; ``threads`` is how many the framework may
-    use; ``allow_code`` is the operator's word that the file may run code; ``options`` holds the task's further keys.
+    use; ``allow_code`` is the operator's word that the file may run code; ``options`` holds the task's further keys;
+    ``max_batch_size`` is how many rows the largest batch has that is formed of several requests.
     """
 
     file: ModelFile
@@ -31,6 +32,7 @@ class Source:
     threads: int = 1
     allow_code: bool = False
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    max_batch_size: int = 32
 
 
 class Adapter(abc.ABC):

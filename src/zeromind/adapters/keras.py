@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,13 +14,18 @@ from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec, find
 
-_WARM_SECONDS = 1.0
+_MOST_ROWS = 256
+"""Above this a larger program gains nothing, and its first run with zeros might not fit the memory."""
+_COMPILING_S = 5.0
+"""How long sizes are compiled at load beyond the smallest and the largest."""
 
 
 class KerasAdapter(Adapter):
     """A Keras model as one compiled function, its weights fixed.
 
-    Batches are padded to a few sizes where the backend compiles for each (JAX), or where the model itself has a fixed batch size.
+    Where the backend compiles for each batch size (JAX), it does so at load for a few, and batches are cut and padded to these, whichever
+    way has proved the fastest; likewise where the model itself has a fixed batch size. No request waits for a compiler then, unless
+    inputs have other dimensions that are open.
     A recurrent layer that is ``stateful`` begins each request anew.
     """
 
@@ -44,7 +48,7 @@ class KerasAdapter(Adapter):
         return keras_code.carried(keras_hdf5.read(file.path).config) if keras_hdf5.recognises(file) else ""
 
     def __init__(self, source: Source) -> None:
-        sizes = keras_batch.ladder(source.options["batch_sizes"]) if "batch_sizes" in source.options else ()
+        named = keras_batch.ladder(source.options["batch_sizes"]) if "batch_sizes" in source.options else ()
         reason = self.carries_code(source.file)
         if reason and not source.allow_code:
             raise ZeroMindError(
@@ -60,35 +64,34 @@ class KerasAdapter(Adapter):
             _check(source.inputs, self.spec.inputs, ErrorKind.INPUT_SPEC)
             _check(source.outputs, self.spec.outputs, ErrorKind.OUTPUT_SPEC)
             self._function = keras_backend.function(keras, model)
-            self._sizes: Sequence[int] = ()
-            if isinstance(fixed, int) and fixed is not False:
-                self._sizes = (fixed,)
-            elif fixed is None and (sizes or keras_backend.specialises(keras)):
-                self._sizes = sizes or keras_batch.LADDER
-            self._warm(sizes or self._sizes, bool(sizes))
+            sizes = named
+            if fixed is False:
+                sizes = ()
+            elif fixed is not None:
+                sizes = (fixed,)
+            elif not named and keras_backend.specialises(keras):
+                sizes = keras_batch.usual(min(source.max_batch_size, _MOST_ROWS))
+            self._plans = self._compiled(sizes, float("inf") if named else _COMPILING_S)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch, each in its spec's dtype."""
         arrays = [inputs[spec.name] for spec in self.spec.inputs]
-        outputs = keras_batch.run(self._function, self._sizes, arrays) if self._sizes else self._function(arrays)
+        outputs = keras_batch.run(self._function, self._plans, arrays) if self._plans else self._function(arrays)
         return {
             spec.name: output if output.dtype == spec.dtype else output.astype(spec.dtype)
             for spec, output in zip(self.spec.outputs, outputs, strict=True)
         }
 
-    def _warm(self, sizes: Sequence[int], every: bool) -> None:
-        """Compile before the first request: the sizes that the task names, else the smallest first while the time allows."""
+    def _compiled(self, sizes: Sequence[int], limit_s: float) -> keras_batch.Plans:
+        """Run the function before the first request does, with each size that there is; how to use these, nothing without any."""
         if any(None in spec.shape[1:] or spec.datatype == "BYTES" for spec in self.spec.inputs):
-            return
-        started = time.perf_counter()
-        for size in sizes or (1,):
-            arrays = {}
-            for spec in self.spec.inputs:
-                shape = (size, *spec.shape[1:]) if self.spec.batches else spec.shape
-                arrays[spec.name] = np.zeros([side or 1 for side in shape], spec.dtype)
-            self.predict(arrays)
-            if not every and time.perf_counter() - started > _WARM_SECONDS:
-                return
+            return keras_batch.padded(sizes) if sizes else ()
+        times = keras_batch.timed(self._run_zeros, sizes or (1,), limit_s)
+        return keras_batch.plans(times) if sizes else ()
+
+    def _run_zeros(self, rows: int) -> None:
+        shapes = [(rows, *spec.shape[1:]) if self.spec.batches else spec.shape for spec in self.spec.inputs]
+        self._function([np.zeros([side or 1 for side in shape], spec.dtype) for spec, shape in zip(self.spec.inputs, shapes, strict=True)])
 
 
 def _load(keras: Any, source: Source) -> tuple[Any, list[keras_names.Named], list[keras_names.Named]]:

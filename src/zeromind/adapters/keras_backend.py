@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import sys
@@ -21,6 +22,7 @@ Function: TypeAlias = Callable[[Sequence[Tensor]], list[Tensor]]
 # Keras' own names of its backends, the fastest for a served model first, and the packages that they need.
 _BACKENDS = ("jax", "torch", "tensorflow", "openvino")
 _SHAPES_KEPT = 256
+_CONSTANT_BYTES = 4 << 20
 
 
 def keras_module(threads: int, device: str) -> Any:
@@ -128,13 +130,16 @@ def _jax(keras: Any, model: Any) -> Function:
     pack = _call(keras, model)
     state = ([each.value for each in model.trainable_variables], [each.value for each in model.non_trainable_variables])
 
-    # The weights are arguments: as constants, XLA would fold and copy them for every batch size.
-    @jax.jit
-    def compiled(state: Any, *arrays: Any) -> list[Any]:
-        outputs = pack(lambda packed: model.stateless_call(*state, packed, training=False)[0], *arrays)
-        return [_plain(jax.numpy, each) for each in keras.tree.flatten(outputs)]
+    def outputs(state: Any, *arrays: Any) -> list[Any]:
+        made = pack(lambda packed: model.stateless_call(*state, packed, training=False)[0], *arrays)
+        return [_plain(jax.numpy, each) for each in keras.tree.flatten(made)]
 
-    programs: Any = compiled
+    # XLA lays weights out for the processor once if they are constants, at every call if they are arguments. But every program holds
+    # several copies of its constants, which is bearable for small ones in few programs.
+    few = not any(None in each.shape[1:] for each in model.inputs)
+    constant = few and sum(each.nbytes for each in jax.tree.leaves(state)) <= _CONSTANT_BYTES
+    programs: Any = jax.jit(functools.partial(outputs, state) if constant else outputs)
+    given = () if constant else (state,)
     shapes: set[Any] = set()
 
     def run(arrays: Sequence[Tensor]) -> list[Tensor]:
@@ -145,7 +150,7 @@ def _jax(keras: Any, model: Any) -> Function:
                 programs.clear_cache()
                 shapes.clear()
             shapes.add(shape)
-        return [np.asarray(each) for each in programs(state, *arrays)]
+        return [np.asarray(each) for each in programs(*given, *arrays)]
 
     return run
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
 
-# Powers of two while a program is quick to make up for; then steps of 32, so that at most 31 rows are computed in vain.
-LADDER = (1, 2, 4, 8, 16, *range(32, 257, 32))
+Plans: TypeAlias = Sequence[tuple[int, ...]]
+"""For each number of rows the sizes to call the function with, one after the other; only the last is filled up with zeros."""
+
+_ROUNDS = 10
+_ROUNDS_S = 0.1
+# How much cheaper more calls must look than fewer: times are noisy, and the results have to be joined.
+_WORTH = 0.9
 
 
 def ladder(value: Any) -> tuple[int, ...]:
@@ -21,22 +27,87 @@ def ladder(value: Any) -> tuple[int, ...]:
     return tuple(sorted(set(value)))
 
 
-def run(function: Callable[[Sequence[Tensor]], list[Tensor]], sizes: Sequence[int], arrays: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs of ``function`` for arrays of n rows, called only with the ascending ``sizes``: cut at the largest, padded with zeros.
+def usual(most: int) -> tuple[int, ...]:
+    """The powers of two below the size of the largest batch that the server forms, and that size itself."""
+    return (*(1 << step for step in range((most - 1).bit_length())), most)
+
+
+def timed(
+    call: Callable[[int], object], sizes: Sequence[int], limit_s: float, clock: Callable[[], float] = time.perf_counter
+) -> dict[int, float]:
+    """Seconds that a call with each of the ascending sizes takes, by size; the function has been compiled for these then.
+
+    Sizes that would run for longer than ``limit_s``, going by the smallest, are left out. The smallest and the largest of the others
+    always come, those between from above while compiling takes less than ``limit_s``.
+    """
+
+    def seconds(size: int) -> float:
+        begun = clock()
+        call(size)
+        return clock() - begun
+
+    started = clock()
+    call(sizes[0])
+    times = {sizes[0]: seconds(sizes[0])}
+    for size in sizes[:0:-1]:
+        if times[sizes[0]] * size / sizes[0] <= limit_s and (len(times) < 2 or clock() - started < limit_s):
+            call(size)
+            times[size] = seconds(size)
+    # In rounds, so that what disturbs the machine for a moment does so to all sizes; the shortest time is the least disturbed.
+    started = clock()
+    for _ in range(_ROUNDS):
+        if clock() - started > _ROUNDS_S:
+            break
+        for size, best in times.items():
+            times[size] = min(best, seconds(size))
+    return times
+
+
+def plans(times: Mapping[int, float]) -> Plans:
+    """The cheapest calls for every number of rows up to the largest size, given the seconds that a call of each size takes.
+
+    A compiler's programs differ more than their sizes: nine rows may be cheaper as 8 and 1 than as 16, 32 as twice 16.
+    """
+    sizes = sorted(times)
+    made: list[tuple[int, ...]] = [(sizes[0],)]
+    costs = [0.0]
+    for rows in range(1, sizes[-1] + 1):
+        single = min((size for size in sizes if size >= rows), key=times.__getitem__)
+        cost = times[single]
+        plan: tuple[int, ...] = (single,)
+        for size in sizes[::-1]:
+            if size < rows and times[size] + costs[rows - size] < cost * _WORTH:
+                cost, plan = times[size] + costs[rows - size], (size, *made[rows - size])
+        made.append(plan)
+        costs.append(cost)
+    return made
+
+
+def padded(sizes: Sequence[int]) -> Plans:
+    """The same without knowing times: one call of the next larger size."""
+    return plans(dict.fromkeys(sizes, 1.0))
+
+
+def run(function: Callable[[Sequence[Tensor]], list[Tensor]], plans: Plans, arrays: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of ``function`` for arrays of n rows, called only as the plans say; more rows than these know are cut.
 
     ``function`` keeps rows apart. Raises ValueError where the arrays differ in n.
     """
     rows = arrays[0].shape[0]
     if any(array.shape[0] != rows for array in arrays):
         raise ValueError(f"the inputs hold different numbers of rows: {', '.join(str(array.shape[0]) for array in arrays)}")
-    most = sizes[-1]
-    parts = [_piece(function, sizes, [array[start : start + most] for array in arrays]) for start in range(0, max(rows, 1), most)]
+    most = len(plans) - 1
+    whole, rest = divmod(rows, most)
+    plan = plans[rest] if not whole else plans[most] * whole + (plans[rest] if rest else ())
+    parts, start = [], 0
+    for size in plan:
+        parts.append(_piece(function, size, [array[start : start + size] for array in arrays]))
+        start += size
     return parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
 
-def _piece(function: Callable[[Sequence[Tensor]], list[Tensor]], sizes: Sequence[int], arrays: Sequence[Tensor]) -> list[Tensor]:
+def _piece(function: Callable[[Sequence[Tensor]], list[Tensor]], size: int, arrays: Sequence[Tensor]) -> list[Tensor]:
     rows = arrays[0].shape[0]
-    size = next(each for each in sizes if each >= rows)
     if size == rows:
         return function(arrays)
     return [output[:rows] for output in function([_padded(array, size) for array in arrays])]

@@ -100,7 +100,7 @@ class ImageFilter:
 
     def _pixels(self, image: Any, frame: Frame) -> Tensor:
         """The picture's bytes (height, width, channels), uint8, black where "fit" leaves a border."""
-        image = self._pictures.plain(image)
+        image = self._pictures.lean(self._pictures.plain(image))
         height, width = frame.height or image.height, frame.width or image.width
         box, (inner_height, inner_width) = None, (height, width)
         if self._resize == "crop":

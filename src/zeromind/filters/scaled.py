@@ -38,6 +38,6 @@ class ScaledImageFilter:
         for place, (row, item) in enumerate(zip(out, items, strict=True)):
             with self._pictures.open(item, place) as image:
                 # 1 is Pillow's LANCZOS, once called ANTIALIAS.
-                fitted = image.resize((width, height), 1).convert(picture.MODES[channels])
+                fitted = self._pictures.lean(image).resize((width, height), 1).convert(picture.MODES[channels])
                 row[...] = (np.asarray(fitted) / 255).reshape(shape)
         return out
