@@ -29,10 +29,10 @@ class LoopThread:
 
 
 class Client:
-    """One connection."""
+    """One connection, from an address of its own if one is named."""
 
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port, source=""):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
@@ -103,8 +103,8 @@ class Served:
         self.listener = listener
         self.port = port
 
-    def connect(self):
-        return Client(self.port)
+    def connect(self, source=""):
+        return Client(self.port, source)
 
     def ask(self, data):
         """Everything that the server says to these bytes until it closes."""

@@ -141,6 +141,16 @@ def test_a_field_with_a_line_break_is_not_sent(serve):
     assert b"Set-Cookie" not in answer
 
 
+def test_an_answer_of_two_lengths_is_not_sent(serve):
+    class Split(Recorder):
+        def finish(self):
+            headers = httputil.HTTPHeaders({"Content-Length": "2"})
+            headers.add("Content-Length", "2")
+            self.connection.write_headers(httputil.ResponseStartLine("", 200, "OK"), headers, b"ok")
+
+    assert serve(Split()).ask(BODY).startswith(b"HTTP/1.1 500 ")
+
+
 def test_writing_after_the_end_fails_quietly(serve, loop_thread):
     delegate = Recorder()
     assert serve(delegate).ask(BODY.replace(b"Host", b"Connection: close\r\nHost")).endswith(b"ok")

@@ -1,13 +1,17 @@
 """Too much is refused in the listener's words, readably, and only too much."""
 
+import asyncio
 import contextlib
 import json
 import time
 
 import pytest
+from tornado import httputil
 from tornado.web import Application, RequestHandler, stream_request_body
 
 from zeromind.http.limits import Limits
+from zeromind.http.site import Site
+from zeromind.http.transport import HTTPProtocol
 
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
 KIB, MIB = 1 << 10, 1 << 20
@@ -19,6 +23,16 @@ class Echo(RequestHandler):
 
     def post(self):
         self.finish(self.request.body)
+
+
+class Sink(asyncio.Transport):
+    """A transport to nobody, on which nothing is to be written."""
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def write(self, data):
+        raise AssertionError(data)
 
 
 def envelope(status, message):
@@ -93,6 +107,30 @@ def test_an_endless_sender_is_not_listened_to_for_ever(tight, until):
         with contextlib.suppress(ConnectionError):
             assert client.flood(bytes(MIB), 64 * MIB, 5) < 32 * MIB
     until(lambda: tight.listener.connections == 0)
+
+
+@pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"1;a\r\nx\r\n"])
+@pytest.mark.parametrize("segment", [100, 65_536])
+def test_many_chunks_cost_as_much_more_as_they_are(chunk, segment):
+    """Sixteen times as many take sixteen times as long, not 256 times."""
+
+    class Ignorant(httputil.HTTPServerConnectionDelegate, httputil.HTTPMessageDelegate):
+        def start_request(self, server_conn, request_conn):
+            return self
+
+    async def seconds(count):
+        protocol = HTTPProtocol(Site(Ignorant(), Limits(), asyncio.get_running_loop()))
+        protocol.connection_made(Sink())
+        protocol.data_received(b"POST /" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+        data, began = chunk * count, time.process_time()
+        for start in range(0, len(data), segment):
+            protocol.data_received(data[start : start + segment])
+        spent = time.process_time() - began
+        protocol.connection_lost(None)
+        return spent
+
+    few, many = (min(asyncio.run(seconds(count)) for _ in range(3)) for count in (4_000, 64_000))
+    assert many < 80 * few
 
 
 def test_a_delegate_sets_the_limits_of_its_own_request(serve):

@@ -84,13 +84,13 @@ class Message(httputil.HTTPMessageDelegate):
         self.connection.finish()
 
 
-async def talk(application, segments, limits):
-    """What is written in answer to segments, each of which comes when there is room for it."""
+async def talk(application, segments, limits, patient=False):
+    """What is written in answer to segments, each of which comes when there is room for it; or when the one before it is answered."""
     protocol, transport = HTTPProtocol(Site(application, limits, asyncio.get_running_loop())), Memory()
     protocol.connection_made(transport)
     for segment in segments:
         for _ in range(10_000):
-            if not transport.paused or transport.closed:
+            if transport.closed or not (transport.paused or (patient and protocol._blocked())):
                 break
             await asyncio.sleep(0)
         if transport.closed:
@@ -98,7 +98,7 @@ async def talk(application, segments, limits):
         protocol.data_received(segment)
     for _ in range(20_000):  # a body in pieces of three bytes, each of which is waited for, takes its turns
         await asyncio.sleep(0)
-        if transport.closed or (protocol._exchange is None and not protocol._unread):
+        if transport.closed or (protocol._exchange is None and not protocol._inbox.data):
             break
     for _ in range(20):
         await asyncio.sleep(0)
@@ -166,6 +166,20 @@ def test_nor_do_single_bytes(request, late):
     assert collector.requests == [expected]
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(0, 5000), max_size=3), st.booleans(), st.sampled_from([3, 262_144])
+)
+def test_nor_does_it_matter_that_a_head_is_known(stream, places, late, piece):
+    """The same requests whole, again and again, then in segments, then all at once."""
+    data = b"".join(raw for raw, _ in stream)
+    collector = Collector(late)
+    segments = [raw for raw, _ in stream] * 3 + cut(data, places) + [data]
+    written = asyncio.run(talk(collector, segments, Limits(piece_bytes=piece), patient=True))
+    assert collector.requests == [expected for _, expected in stream] * 5
+    assert written.count(b"HTTP/1.1 200 OK") == 5 * len(stream)
+
+
 def test_nor_does_any_pair_of_cuts_around_an_end():
     """The end of a chunked body is found wherever it is cut, and the request behind it is not swallowed."""
     raw = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -187,15 +201,70 @@ def test_nor_does_any_pair_of_cuts_around_an_end():
     asyncio.run(all_pairs())
 
 
+def test_a_known_request_waits_for_its_client_to_take_the_last_answer():
+    async def talk_on():
+        protocol, transport, raw = (
+            HTTPProtocol(Site(Collector(False), Limits(), asyncio.get_running_loop())),
+            Memory(),
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        )
+        protocol.connection_made(transport)
+        for _ in range(3):
+            protocol.data_received(raw)
+        protocol.pause_writing()
+        protocol.data_received(raw)
+        assert len(transport.written) == 3
+        protocol.resume_writing()
+        assert len(transport.written) == 4
+        protocol.connection_lost(None)
+
+    asyncio.run(talk_on())
+
+
+class Hurried(Collector):
+    """Has a short way for every request."""
+
+    def shortcut(self, start_line, headers):
+        return self.quick
+
+    def quick(self, exchange, body):
+        exchange.respond(200, b"", body)
+
+
+def test_only_so_many_heads_are_kept_and_a_short_way_as_long_as_its_head():
+    async def many():
+        site = Site(Hurried(False), Limits(), asyncio.get_running_loop())
+        protocol, transport = HTTPProtocol(site), Memory()
+        protocol.connection_made(transport)
+        for number in [*range(2000), 0]:
+            for _ in range(5):
+                protocol.data_received(b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na" % number)
+        assert site.heads.keys() == site.shortcuts.keys()
+        assert len(site.heads) == 1024
+        # The first two of each took the long way, and one more of the head that had been forgotten but was seen.
+        assert len(site.application.requests) == 4001
+        for number in range(1000):
+            protocol.data_received(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % (number // 2))
+        assert len(site.heads) == 1024
+        assert len(site.shortcuts) == 524
+        for number in range(10_000, 20_000):
+            protocol.data_received(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+        assert len(site.heads) == 1024
+        assert len(site._seen) <= 4096
+        protocol.connection_lost(None)
+
+    asyncio.run(many())
+
+
 class Echo(RequestHandler):
     def prepare(self):
         self.finish(self.request.body)
 
 
-def check_statuses(data, places):
+def check_statuses(data, places, before=()):
     application = Application([(r"/.*", Echo)], log_function=lambda handler: None)
     limits = Limits(head_bytes=300, header_count=5, body_bytes=100, chunk_count=5)
-    written = asyncio.run(talk(application, cut(data, places), limits))
+    written = asyncio.run(talk(application, [*before, *cut(data, places)], limits, patient=True))
     statuses = re.findall(rb"(?:^|\n)HTTP/1\.1 (\d+) ", written)
     assert not [status for status in statuses if status[:1] == b"5"], written
     assert statuses.count(b"400") <= 1 + written.count(b"HTTP/1.1 2")
@@ -228,6 +297,7 @@ def test_a_spoilt_request_is_never_the_servers_fault(stream, spoils, places):
         at = place % (len(data) + 1)
         data = data[:at] + gained + data[at + lost :]
     check_statuses(data, places)
+    check_statuses(data, places, before=[raw for raw, _ in stream] * 3)  # their heads are known
 
 
 @settings(max_examples=300, deadline=None)

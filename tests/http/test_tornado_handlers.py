@@ -1,5 +1,6 @@
 """Handlers written for Tornado's own server: static files, WebSockets, detached sockets; and what they leave behind."""
 
+import asyncio
 import base64
 import contextlib
 import gc
@@ -17,6 +18,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from zeromind.http.listener import Listener
 from zeromind.http.transport import HTTPProtocol
 
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
@@ -92,6 +94,28 @@ def test_a_handler_sees_its_connection(served):
     with served.connect() as client:
         client.send(b"GET /who" + HOST + b"\r\n")
         assert client.answer()[1] == b"127.0.0.1 http 127.0.0.1 127.0.0.1"
+
+
+def test_a_socket_in_a_folder(loop_thread, tmp_path):
+    """A Unix socket has no address: the client's is told as Tornado's own server tells it."""
+
+    class Address(RequestHandler):
+        def get(self):
+            self.finish(f"{self.request.remote_ip} {self.request.protocol}")
+
+    async def ask():
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(tmp_path / "socket"))
+        listener = Listener(Application([("/", Address)]))
+        assert await listener.listen(sock=sock) == 0
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "socket"))
+        writer.write(b"GET /" + HOST + b"Connection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await listener.close()
+        return answer
+
+    assert loop_thread.run(ask()).endswith(b"0.0.0.0 http")
 
 
 def test_a_websocket(served, loop_thread):

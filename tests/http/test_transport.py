@@ -74,6 +74,15 @@ def test_a_connection_lives_as_long_as_both_want(served, request_head, lives):
             assert client.rest() == b""
 
 
+def test_nothing_is_answered_behind_a_close(served):
+    """A client that has said that it is done has said nothing more; and is not left with a reset for having done so."""
+    close = b"POST /" + HOST + b"Connection: close\r\nContent-Length: 1\r\n\r\n"
+    for number in (b"1", b"2"):  # read, then known
+        answer = served.ask(close + number + b"POST /" + HOST + b"Content-Length: 1\r\n\r\n3")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.endswith(number)
+
+
 def test_a_handler_may_close(serve):
     class Close(RequestHandler):
         def get(self):
@@ -138,6 +147,37 @@ def test_expect_continue_is_answered_when_the_body_is_wanted(served):
         assert client.head().startswith(b"HTTP/1.1 200 ")
     answer = served.ask(b"POST /" + HOST + b"Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_expect_continue_is_answered_for_chunks_too(served):
+    head = b"POST /" + HOST + b"Transfer-Encoding: chunked\r\nExpect: 100-Continue\r\n\r\n"
+    with served.connect() as client:
+        for _ in range(2):
+            client.send(head)
+            assert client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.send(b"3\r\nabc\r\n0\r\n\r\n")
+            assert client.answer()[1] == b"abc"
+
+
+def test_nobody_is_told_to_continue_who_is_not_waited_for(serve, served):
+    """Neither an old client, nor one whose answer is there already, nor one whose body is empty."""
+
+    @stream_request_body
+    class Early(RequestHandler):
+        def prepare(self):
+            self.set_status(403)
+            self.finish()
+
+    expect = b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    with served.connect() as client:
+        client.send(b"POST / HTTP/1.0\r\n" + expect)
+        assert client.silent()
+        client.send(b"abc")
+        assert client.answer()[1] == b"abc"
+    assert serve(Application([("/", Early)])).ask(b"POST /" + HOST + expect).startswith(b"HTTP/1.1 403 ")
+    with served.connect() as client:
+        client.send(b"POST /" + HOST + expect.replace(b"3", b"0"))
+        assert client.head().startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("chunked", [False, True])

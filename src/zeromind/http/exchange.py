@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
 from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
+
+from zeromind.http.fields import lists
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _JOINED = 65_536  # a body of more bytes is not copied behind its head
@@ -71,9 +73,6 @@ class Wire(Protocol):
 
     def answered(self) -> None:
         """The answer is complete."""
-
-    def unclaimed(self, head: bytes) -> None:
-        """The answer is a 101, not yet written, and its handler should have detached."""
 
     def detach(self, head: bytes) -> IOStream:
         """Give the socket away, ``head`` to be written first."""
@@ -185,13 +184,13 @@ class Exchange(httputil.HTTPConnection):
         if wire is None:
             return closed()
         _, code, reason = cast("httputil.ResponseStartLine", start_line)
-        pairs = list(headers.get_all())
-        if code >= 200 and not self._framed(code, dict(pairs)):
+        fields = lists(headers)
+        if code >= 200 and not self._framed(code, fields):
             self._frame(code, headers)
-            pairs = list(headers.get_all())
-        lines = [f"HTTP/1.1 {code} {reason}", *[f"{name}: {value}" for name, value in pairs], "\r\n"]
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) or text.count("\r") != len(lines):
+            fields = lists(headers)
+        lines = [f"{name}: {value}\r\n" for name, values in fields.items() for value in values]
+        text = f"HTTP/1.1 {code} {reason}\r\n{''.join(lines)}\r\n"
+        if not len(lines) + 2 == text.count("\n") == text.count("\r"):
             raise ValueError("a field of the answer contains CR or LF")
         head = text.encode("latin1")
         self.started = self.started or code >= 200
@@ -224,7 +223,7 @@ class Exchange(httputil.HTTPConnection):
         if wire is None:
             return
         if self._upgrade:
-            asyncio.get_running_loop().call_soon(wire.unclaimed, self._upgrade)
+            asyncio.get_running_loop().call_soon(self._unclaimed)
             return
         if self._remaining:
             wire.abort()
@@ -233,16 +232,24 @@ class Exchange(httputil.HTTPConnection):
             wire.send(b"0\r\n\r\n")
         wire.answered()
 
-    def _framed(self, code: int, fields: dict[str, str]) -> bool:
+    def _unclaimed(self) -> None:
+        """A 101 was answered, and when the loop turned its handler had not detached: the connection ends behind the head."""
+        if self._wire is not None:
+            self.keep_alive = False
+            self._wire.send(self._upgrade)
+            self._wire.answered()
+
+    def _framed(self, code: int, fields: Mapping[str, list[str]]) -> bool:
         """Whether the fields need no addition, as those of nearly every answer."""
-        length = fields.get("Content-Length", "")
+        lengths = fields.get("Content-Length")
+        if lengths is None or "Connection" in fields or not self.keep_alive or not self.read_finished or code in (204, 304):
+            return False
         method, _, version = self.start_line
-        if (length.isascii() and length.isdigit() and self.keep_alive and self.read_finished and version == "HTTP/1.1") and (
-            method != "HEAD" and code not in (204, 304) and "Connection" not in fields
-        ):
-            self._remaining = int(length)
-            return True
-        return False
+        length = lengths[0]
+        if method == "HEAD" or version != "HTTP/1.1" or len(lengths) > 1 or not (length.isascii() and length.isdigit()):
+            return False
+        self._remaining = int(length)
+        return True
 
     def _frame(self, code: int, headers: httputil.HTTPHeaders) -> None:
         """How the body ends, and whether the connection lives on (RFC 9112 sections 6.3 and 9.3)."""

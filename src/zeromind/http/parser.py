@@ -1,7 +1,7 @@
 """Bytes to requests: llhttp with the few refusals that it leaves to its caller.
 
-llhttp (through httptools) cannot be paused, so it is never fed past the end of a message: a head ends at its first empty line, a
-body of known length after that many bytes, and a chunked body is fed chunk by chunk and its trailers to their empty line.
+llhttp (through httptools) cannot be paused, so it is never fed past the end of a message: a head ends at its first empty line, and a
+chunked body is fed chunk by chunk and its trailers to their empty line. A body of known length is none of its business.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import functools
 import re
 
 import httptools
-from tornado.httputil import HTTPHeaders, RequestStartLine
+from tornado.httputil import RequestStartLine
 
 from zeromind.http.fields import canonical
-from zeromind.http.fields import headers as header_fields
+from zeromind.http.head import Head
 from zeromind.http.limits import Limits
 
 HEAD_END = b"\r\n\r\n"
-
-_COPIED = 4096  # bytes below which a copy costs less than a view
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])\r\n")
 _ABSOLUTE_FORM = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]+)(.*)")
@@ -35,11 +33,12 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
 
 
 class Parser:
-    """One connection's parser; ``head`` and ``body`` raise Refused, after which it is spent."""
+    """One connection's parser; ``read`` and ``body`` raise Refused, after which it is spent."""
 
     __slots__ = (
         "_chunks",
         "_in_body",
+        "_keep_alive",
         "_last",
         "_limits",
         "_line",
@@ -47,11 +46,9 @@ class Parser:
         "_pairs",
         "_raw",
         "_rest",
-        "_small",
         "_trailers",
         "complete",
         "expects_continue",
-        "keep_alive",
         "length",
         "parts",
         "received",
@@ -59,14 +56,11 @@ class Parser:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._small = min(_COPIED, limits.piece_bytes)
         self._pairs: list[tuple[str, str]] = []
-        self._in_body = False
+        self._in_body = self._keep_alive = False
         self._line = b""
         self._last = False
         self._raw = self._rest = self._chunks = self._trailers = 0
-        self.keep_alive = False
-        """Whether the client wants the connection to live on."""
         self.length: int | None = 0
         """Body bytes that the head announces; None when the body is chunked."""
         self.expects_continue = False
@@ -76,15 +70,15 @@ class Parser:
         self.received = 0
         """Body bytes so far, after chunked decoding."""
         self.parts: list[bytes] = []
-        """Body that ``body`` has decoded and nobody has taken."""
+        """Chunked body that ``body`` has decoded and nobody has taken."""
         self._llhttp = httptools.HttpRequestParser(self)
 
     def close(self) -> None:
         """Let go of llhttp, which holds this object's methods."""
         del self._llhttp
 
-    def head(self, data: bytes) -> tuple[RequestStartLine, HTTPHeaders]:
-        """The request whose head is ``data``, to its empty line; the attributes then tell the rest."""
+    def read(self, data: bytes) -> Head:
+        """The head whose bytes are ``data``, to its empty line; it is the one to ``begin`` with."""
         if data[:1] == b"\r":  # RFC 9112 section 2.2: one empty line before a request is forgiven
             data = data[2:]
         if len(data) > self._limits.head_bytes:
@@ -97,34 +91,34 @@ class Parser:
         start_line = _start_line(data[: data.find(b"\r\n") + 2])
         if start_line is None:
             raise Refused(400, "the request line is not METHOD TARGET HTTP/1.1")
-        self.complete = self._in_body = self.expects_continue = False
-        pairs = self._pairs
+        self._in_body, self._pairs = False, []
         upgrade = self._feed(data)
-        fields = dict(pairs)
-        headers = header_fields(fields, pairs)
-        if len(fields) != len(pairs):
-            _check_once(headers)
-        pairs.clear()
-        if "Host" not in fields and start_line.version == "HTTP/1.1":
-            raise Refused(400, "the Host header field is missing")
-        if start_line.path[0] != "/":
-            start_line = _origin_form(start_line, headers)
-        if self.complete and not upgrade:
-            self.length = 0
-        else:
-            self._begin_body(start_line.version, fields, upgrade)
         self._in_body = True
-        return start_line, headers
-
-    def _begin_body(self, version: str, fields: dict[str, str], upgrade: bool) -> None:
-        self.length = _length(version, fields)
-        if upgrade:  # whether the protocol changes is the application's affair: the body is read in any case
-            self._restart(self.length)
-        self.expects_continue = "Expect" in fields and fields["Expect"].lower() == "100-continue" and version == "HTTP/1.1"
-        self.received = 0
-        if self.length is None:
+        pairs = self._pairs
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            _check_once([name for name, _ in pairs])
+        version = start_line.version
+        if "Host" not in fields and version == "HTTP/1.1":
+            raise Refused(400, "the Host header field is missing")
+        length = _length(version, fields)
+        if length or upgrade:  # whether the protocol changes is the application's affair: the body is read in any case
+            self._restart(length)
+        if length is None:
             self._line, self._last = b"", False
             self._raw = self._rest = self._chunks = self._trailers = 0
+        if start_line.path[0] != "/":
+            start_line, pairs = _origin_form(start_line, pairs)
+            fields = dict(pairs)
+        expects_continue = "Expect" in fields and fields["Expect"].lower() == "100-continue" and version == "HTTP/1.1"
+        return Head(start_line, pairs, fields, length, self._keep_alive, expects_continue)
+
+    def begin(self, head: Head) -> None:
+        """The request has this head."""
+        self.length = head.length
+        self.expects_continue = head.expects_continue
+        self.complete = head.length == 0
+        self.received = 0
 
     def early(self, data: bytes, searched: int) -> None:
         """Refuse the beginning of a head, of which ``searched`` bytes were looked at before, if no continuation can save it."""
@@ -143,16 +137,7 @@ class Parser:
             raise Refused(400, "the request line is not METHOD TARGET HTTP/1.1")
 
     def body(self, data: bytes, start: int, limit: int) -> int:
-        """Decode body from ``data[start:]`` into ``parts``: the position after it. At most ``limit`` body bytes are accepted."""
-        if self.length is not None:
-            size = self.length - self.received
-            if size <= self._small:
-                end = start + size
-                self._feed(data[start:end])
-                return end if end < len(data) else len(data)
-            end = min(len(data), start + size, start + self._limits.piece_bytes)
-            self._feed(memoryview(data)[start:end])
-            return end
+        """Decode chunks from ``data[start:]`` into ``parts``: the position after them. At most ``limit`` body bytes are accepted."""
         limits = self._limits
         end = self._chunked(data, start, min(len(data), start + limits.piece_bytes))
         if self.received > limit:
@@ -214,13 +199,10 @@ class Parser:
         return self._feed(b"POST" + head[head.find(b" ") :])
 
     def _restart(self, length: int | None) -> None:
-        """A fresh llhttp that stands after a head that announces such a body."""
+        """A fresh llhttp: it stands before a head, or within a chunked body."""
         self._llhttp = httptools.HttpRequestParser(self)
-        if self.complete and length != 0:
-            self.complete = False
-            framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
-            self._in_body = True  # these fields are nobody's
-            self._feed(b"POST / HTTP/1.1\r\n" + framing + HEAD_END)
+        if length is None:
+            self._feed(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked" + HEAD_END)
 
     # what llhttp calls; nothing here may raise
 
@@ -234,7 +216,7 @@ class Parser:
     def on_headers_complete(self) -> None:
         """The head is complete; only now does llhttp know whether the connection lives on."""
         if not self._in_body:
-            self.keep_alive = self._llhttp.should_keep_alive()
+            self._keep_alive = self._llhttp.should_keep_alive()
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
@@ -273,16 +255,16 @@ def _length(version: str, fields: dict[str, str]) -> int | None:
     return None
 
 
-def _check_once(headers: HTTPHeaders) -> None:
+def _check_once(names: list[str]) -> None:
     for name in ("Host", "Content-Length", "Transfer-Encoding"):
-        if len(headers.get_list(name)) > 1:
+        if names.count(name) > 1:
             raise Refused(400, f"the {name} header field stands there more than once")
 
 
-def _origin_form(start_line: RequestStartLine, headers: HTTPHeaders) -> RequestStartLine:
+def _origin_form(start_line: RequestStartLine, pairs: list[tuple[str, str]]) -> tuple[RequestStartLine, list[tuple[str, str]]]:
     """The path of an absolute-form target, whose host then replaces the Host field (RFC 9112 section 3.2.2)."""
     absolute = _ABSOLUTE_FORM.fullmatch(start_line.path)
     if absolute is None:
-        return start_line
-    headers["Host"] = absolute[1]
-    return start_line._replace(path=absolute[2] if absolute[2].startswith("/") else "/" + absolute[2])
+        return start_line, pairs
+    path = absolute[2] if absolute[2].startswith("/") else "/" + absolute[2]
+    return start_line._replace(path=path), [("Host", absolute[1]), *[pair for pair in pairs if pair[0] != "Host"]]

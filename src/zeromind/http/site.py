@@ -12,11 +12,14 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from tornado import httputil
 
 from zeromind.http.exchange import Exchange
+from zeromind.http.head import Head
 from zeromind.http.limits import Limits
-from zeromind.http.parser import HEAD_END, Refused
+from zeromind.http.parser import HEAD_END, Parser, Refused
 
 _log = logging.getLogger(__name__)
 
+_MOST_HEADS = 1024
+_MOST_SEEN = 4096
 _MOST_SHORTCUTS = 1024
 _MOST_HEAD_BYTES = 2048
 
@@ -72,6 +75,8 @@ class Site:
     server: str = ""
     """The Server field of refusals; nothing when empty."""
     connections: set[Connection] = dataclasses.field(default_factory=set)
+    heads: dict[bytes, Head] = dataclasses.field(default_factory=dict)
+    """By their bytes, those that came more than once."""
     shortcuts: dict[bytes, Shortcut] = dataclasses.field(default_factory=dict)
     """By the bytes of the head."""
     draining: bool = False
@@ -79,6 +84,7 @@ class Site:
     """Done when the last connection closes, where somebody waits for that."""
     done: asyncio.Future[None] = dataclasses.field(init=False)
     """What a write returns that need not be waited for."""
+    _seen: set[int] = dataclasses.field(init=False, default_factory=set)  # hashes of heads
 
     def __post_init__(self) -> None:
         self.done = self.loop.create_future()
@@ -89,6 +95,32 @@ class Site:
         self.connections.discard(connection)
         if self.emptied is not None and not self.connections and not self.emptied.done():
             self.emptied.set_result(None)
+
+    def head(self, data: bytes, parser: Parser) -> Head:
+        """The head whose bytes are ``data``, with which the parser's next request begins. Raises Refused."""
+        head = self.heads.get(data)
+        if head is None:
+            head = parser.read(data)
+            if hash(data) in self._seen:
+                self._keep(data, head)
+            else:  # many come but once, with the name of a trace in them: to keep those would cost more than it brings
+                if len(self._seen) >= _MOST_SEEN:
+                    self._seen.clear()
+                self._seen.add(hash(data))
+        parser.begin(head)
+        return head
+
+    def _keep(self, data: bytes, head: Head) -> None:
+        if head.length is None or len(data) > _MOST_HEAD_BYTES:  # a chunked body is llhttp's, which has to have read its head
+            return
+        if len(self.heads) >= _MOST_HEADS:
+            oldest = next(iter(self.heads))
+            del self.heads[oldest]
+            self.shortcuts.pop(oldest, None)  # a head that comes again has to be learnt again
+        self.heads[data] = head
+        head.kept = True
+        if head.length and head.keep_alive and not head.expects_continue:
+            self.learn(data, head.start_line, head.headers(), head.length)
 
     def learn(self, head: bytes, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders, length: int) -> None:
         """Remember a sound head, if the application has a short way for it; the oldest are forgotten."""

@@ -17,8 +17,11 @@ from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
 from zeromind.http.exchange import Context, Exchange
+from zeromind.http.head import Head
+from zeromind.http.inbox import Inbox
 from zeromind.http.pace import Pace
-from zeromind.http.parser import HEAD_END, Parser, Refused
+from zeromind.http.parser import Refused
+from zeromind.http.routing import found
 from zeromind.http.site import Site
 from zeromind.http.upgrade import detached
 
@@ -37,13 +40,10 @@ class HTTPProtocol(asyncio.Protocol):
         """When ``expire`` is to be called, on the loop's clock."""
         self._site = site
         self._limits = site.limits
-        self._parser = Parser(site.limits)
+        self._inbox = Inbox(site)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._exchange: Exchange | None = None
         self._delegate = _NOBODY
-        self._unread = b""
-        self._offset = 0  # of what is unread in _unread: slicing at each of a thousand pipelined requests would be quadratic
-        self._searched = 0  # bytes of what is unread that hold no end of a head
         self._waiting: asyncio.Future[Any] | None = None
         self._consuming = False  # a synchronous answer must not begin the next request below itself
         self._ending = self._paused = False
@@ -73,13 +73,12 @@ class HTTPProtocol(asyncio.Protocol):
                 self._paused = True
                 self.transport.pause_reading()
             return
-        if self._unread:
-            data = self._unread[self._offset :] + data
-        elif self._exchange is None and self._take_shortcut(data):
+        inbox = self._inbox
+        if self._exchange is None and not inbox.data and (self._take_shortcut(data) or self._take_whole(data)):
             return
-        self._unread, self._offset = data, 0
+        inbox.add(data)
         self._consume()
-        if len(self._unread) > self._limits.head_bytes and not self._paused and self._blocked():
+        if len(inbox) > self._limits.head_bytes and not self._paused and self._blocked():
             self._paused = True
             self.transport.pause_reading()
 
@@ -93,8 +92,7 @@ class HTTPProtocol(asyncio.Protocol):
             self.drained.set_exception(StreamClosedError())
             self.drained.exception()  # retrieved: nobody need await it
         self._forsake()
-        self._unread = b""
-        self._parser.close()
+        self._inbox.close()
         self._site.lost(self)
         self._site.application.on_close(self)
 
@@ -131,24 +129,17 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange.read_finished and exchange.keep_alive and not site.draining:
             if self.drained is site.done:
                 self.deadline = site.loop.time() + self._limits.idle_s
-            if (self._unread or self._paused) and not self._consuming:
+            if (self._inbox.data or self._paused) and not self._consuming:
                 site.loop.call_soon(self._continue)
         else:
-            self._end(linger=not exchange.read_finished or self._offset < len(self._unread))
-
-    def unclaimed(self, head: bytes) -> None:
-        """A 101 was answered, and when the loop turned its handler had not detached: close behind the head."""
-        if self._exchange is not None and not self._ending:
-            self.transport.write(head)
-            self._release()
-            self._end(linger=False)
+            self._end(linger=not exchange.read_finished or bool(self._inbox.data))
 
     def detach(self, head: bytes) -> IOStream:
         """The socket as a stream of Tornado's, ``head`` written first. Raises StreamClosedError over TLS, or behind a stuck answer."""
         if self._ending or self.transport.get_write_buffer_size() or self.context.protocol != "http":
             self.abort()
             raise StreamClosedError
-        stream = detached(self.transport, self._unread[self._offset :], head)
+        stream = detached(self.transport, self._inbox.rest(), head)
         self._release()
         self.abort()
         return stream
@@ -172,7 +163,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._set_deadline()
             if self.deadline <= now:
                 self._refuse(Refused(408, "the request body did not come in time"))
-        elif self._unread:
+        elif self._inbox.data:
             self._refuse(Refused(408, "the request head did not come in time"))
         else:
             self._end(linger=False)
@@ -181,7 +172,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Close; when a request is under way, behind its answer."""
         if self._exchange is not None:
             self._exchange.keep_alive = False
-        elif not self._unread and not self._ending:
+        elif not self._inbox.data and not self._ending:
             self._end(linger=False)
 
     def _blocked(self) -> bool:
@@ -215,11 +206,21 @@ class HTTPProtocol(asyncio.Protocol):
             self._refuse(self._site.fault(error, self.context))
         return True
 
-    def _consume(self) -> None:
-        """Read on in ``_unread``."""
-        self._consuming = True
+    def _take_whole(self, data: bytes) -> bool:
+        """Begin a request that came whole and whose head is known; False if it is not so."""
+        if self.drained is not self._site.done or (head := self._inbox.whole(data)) is None:
+            return False
         try:
-            while self._offset < len(self._unread) and not self._ending:
+            self._begin(head)
+        except Refused as refused:
+            self._refuse(refused)
+        return True
+
+    def _consume(self) -> None:
+        """Read on in what has come."""
+        self._consuming, inbox = True, self._inbox
+        try:
+            while inbox.data and not self._ending:
                 exchange = self._exchange
                 if exchange is None:
                     if self.drained is not self._site.done or not self._read_head():
@@ -232,42 +233,38 @@ class HTTPProtocol(asyncio.Protocol):
             self._refuse(refused)
         finally:
             self._consuming = False
-            if self._offset >= len(self._unread) or self._ending:
-                self._unread, self._offset = b"", 0
+            if self._ending:
+                inbox.clear()
 
     def _read_head(self) -> bool:
         """Begin the next request; False when its head is not complete."""
-        data, start, searched = self._unread, self._offset, self._searched
-        end = data.find(HEAD_END, start + max(0, searched - 3)) + len(HEAD_END)
-        if end < len(HEAD_END):
-            self._parser.early(data[start:] if start else data, searched)
-            self._searched = len(data) - start
-            if not searched:
-                self.deadline = self._site.loop.time() + self._limits.header_s
-            return False
-        self._searched = 0
-        parser = self._parser
-        start_line, headers = parser.head(data if not start and end == len(data) else data[start:end])
-        self._offset = end
-        if parser.length and parser.keep_alive and not parser.expects_continue:
-            self._site.learn(data[start:end], start_line, headers, parser.length)
-        exchange = self._exchange = Exchange(self, start_line, parser.keep_alive, self._limits.body_bytes)
-        exchange.read_finished = parser.complete
-        if self._site.draining:
-            exchange.keep_alive = False
+        begun = self._inbox.searched
+        head = self._inbox.head()
+        if head is not None:
+            self._begin(head)
+        elif not begun:
+            self.deadline = self._site.loop.time() + self._limits.header_s
+        return head is not None
+
+    def _begin(self, head: Head) -> None:
+        """Tell the application of the next request."""
+        site = self._site
+        exchange = self._exchange = Exchange(self, head.start_line, head.keep_alive and not site.draining, self._limits.body_bytes)
+        exchange.read_finished = head.length == 0
         self.deadline = math.inf
+        headers = head.headers()
         try:
-            self._delegate = self._site.application.start_request(self, exchange)
-            result = self._delegate.headers_received(start_line, headers)
+            delegate = self._delegate = site.application.start_request(self, exchange)
+            delegate = self._delegate = found(delegate, head, headers)
+            result = delegate.headers_received(head.start_line, headers)
         except Exception as error:
-            raise self._site.fault(error, self.context) from None
+            raise site.fault(error, self.context) from None
         if result is not None:
             self._hold(result, self._head_delivered)
         elif exchange.read_finished and self._exchange is exchange:
             self._request_delivered(exchange)
         else:
             self._head_delivered()
-        return True
 
     def _head_delivered(self) -> None:
         exchange = self._exchange
@@ -276,23 +273,23 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange.read_finished:
             self._request_delivered(exchange)
             return
-        length = self._parser.length
+        inbox = self._inbox
+        length = inbox.parser.length
         if length is not None and length > exchange.max_body_bytes:
             raise Refused(413, f"the request body has more than {exchange.max_body_bytes} bytes")
         self._body_began = self._site.loop.time()
-        if length is None or self._offset + length > len(self._unread):
-            self._set_deadline()
-            if self._parser.expects_continue and not exchange.started and self._offset >= len(self._unread):
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if length is not None and length <= len(inbox):
+            self._read_body(exchange)
+            return
+        self._set_deadline()
+        if inbox.parser.expects_continue and not exchange.started and not inbox.data:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self, exchange: Exchange) -> None:
-        parser = self._parser
-        self._offset = parser.body(self._unread, self._offset, exchange.max_body_bytes)
-        if parser.parts:
-            chunk = parser.parts[0] if len(parser.parts) == 1 else b"".join(parser.parts)
-            parser.parts.clear()
+        piece = self._inbox.body(exchange.max_body_bytes)
+        if piece:
             try:
-                result = self._delegate.data_received(chunk)
+                result = self._delegate.data_received(piece)
             except Exception as error:
                 raise self._site.fault(error, self.context) from None
             if result is not None:
@@ -301,7 +298,7 @@ class HTTPProtocol(asyncio.Protocol):
         self._body_delivered()
 
     def _body_delivered(self) -> None:
-        if self._parser.complete and self._exchange is not None:
+        if self._inbox.parser.complete and self._exchange is not None:
             self._request_delivered(self._exchange)
 
     def _request_delivered(self, exchange: Exchange) -> None:
@@ -343,12 +340,12 @@ class HTTPProtocol(asyncio.Protocol):
     def _set_deadline(self) -> None:
         now, limits, exchange = self._site.loop.time(), self._limits, self._exchange
         if exchange is None:
-            self.deadline = now + (limits.header_s if self._unread else limits.idle_s)
+            self.deadline = now + (limits.header_s if self._inbox.data else limits.idle_s)
         elif exchange.read_finished or self._waiting is not None:
             self.deadline = math.inf
         else:
             longest = limits.body_s if exchange.body_timeout is None else exchange.body_timeout
-            self.deadline = self._body_began + min(longest, limits.grace_s + self._parser.received / limits.min_rate)
+            self.deadline = self._body_began + min(longest, limits.grace_s + self._inbox.parser.received / limits.min_rate)
         if self.drained is not self._site.done:
             self.deadline = min(self.deadline, now + limits.write_s)
 
@@ -381,7 +378,7 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange is not None and exchange.started:
             self._end(linger=False)
             return
-        bodiless = self._unread.startswith(b"HEAD ", self._offset) if exchange is None else exchange.start_line.method == "HEAD"
+        bodiless = self._inbox.startswith(b"HEAD ") if exchange is None else exchange.start_line.method == "HEAD"
         self.transport.write(self._site.refusal(refused, bodiless=bodiless))
         self._end(linger=True)
 
