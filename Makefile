@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test lint format docs proto clean
+.PHONY: help setup serve test lint format docs proto bench peers clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -48,6 +48,12 @@ proto: $(VENV)/.test ## compile the gRPC messages anew
 docs: $(VENV)/.test ## write docs/reference.md anew from the code
 	@$(BIN)/python docs/reference.py
 
+bench: $(VENV)/.bench ## measure everything, the installed peers beside it, and write docs/performance.md (15 minutes)
+	@exec $(BIN)/python benchmarks/bars.py $(ARGS)
+
+peers: $(BIN)/python ## install the servers that `make bench` compares with, in .peers (3 GB)
+	@exec $(BIN)/python benchmarks/peers/install.py $(ARGS)
+
 clean: ## remove the environment and whatever was built or cached; logs and state stay
 	@rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -68,3 +74,8 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo 'installing what the tests need (a few minutes) …'
 	@$(BIN)/python -m pip install -qq --editable '.[test]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo 'installing what the benchmarks need (a few minutes) …'
+	@$(BIN)/python -m pip install -qq --editable '.[bench]'
+	@touch $@

@@ -2,8 +2,9 @@
 
     python benchmarks/bars.py [--only peers,end_to_end] [--quick] [--envs DIR] [--results DIR] [--page FILE]
 
-Each benchmark's document stays in benchmarks/results. ``--only`` measures some anew, or with an empty list none, and takes the others
-as they are there. A bar whose figure is missing is "not measured". ``--quick`` shows that it works, not how fast: no page is written.
+Each benchmark's document stays in benchmarks/results; the loops of bare.py are among end_to_end's turns. ``--only`` measures some
+anew, or with an empty list none, and takes the others as they are there. A bar whose figure is missing is "not measured". ``--quick``
+shows that it works, not how fast: no page is written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import page
 import report
+import signals
 from standing import BARS, Documents
 
 FOLDER = Path(__file__).resolve().parent
@@ -28,7 +30,7 @@ SCRIPTS = {
     "peers": "peers/run.py",
     **{
         name: f"{name}.py"
-        for name in ("end_to_end", "transport", "neighbour", "cold_start", "memory", "batching", "codec", "shared_memory", "bare")
+        for name in ("end_to_end", "transport", "neighbour", "cold_start", "memory", "batching", "codec", "shared_memory")
     },
 }
 
@@ -70,7 +72,13 @@ def measured(name: str, folder: Path, options: argparse.Namespace) -> bool:
     command += ["--envs", str(options.envs)] if name == "peers" and options.envs else []
     report.say(f"\n{name} …")
     begun = time.monotonic()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        process.wait()
+    finally:
+        # It ends its servers itself, so it must not be killed.
+        process.terminate()
+        process.wait()
     report.say(f"{name} took {time.monotonic() - begun:.0f} s")
     return out.exists()
 
@@ -92,4 +100,5 @@ def draw(documents: Documents, file: Path) -> None:
 
 
 if __name__ == "__main__":
+    signals.unwind()
     sys.exit(main())

@@ -38,8 +38,8 @@ def where(documents: Documents) -> Iterator[str]:
     versions: dict[str, str] = {}
     for found in documents.values():
         versions |= found["versions"]
-    yield f"Measured on {' to '.join(dates[:: max(1, len(dates) - 1)])} on {' and '.join(sorted(machines))}: "
-    yield ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield f"Measured on {' to '.join(dates[:: max(1, len(dates) - 1)])} on {' and '.join(sorted(machines))}: {packages}."
 
 
 def bars(documents: Documents) -> Iterator[str]:
@@ -58,10 +58,12 @@ def peers(documents: Documents) -> Iterator[str]:
     heads = ["requests per second", *(f"{model}, {counted(clients)}" for model, clients in columns)]
     shown = []
     for name, server in results["servers"].items():
-        title = f"{server['title']} {server['version']}"
-        shown.append([f"**{title}**" if name == "zeromind" else title, *(rate(cells.get((name, *column))) for column in columns)])
+        title = f"**{server['title']}**" if name == "zeromind" else server["title"]
+        shown.append([title, *(rate(cells.get((name, *column))) for column in columns)])
     yield from ("", "## Side by side", "", "![Requests per second of each server](performance.svg)", "")
     yield from table(heads, shown)
+    packages = {server["package"]: server["version"] for server in results["servers"].values()}
+    yield from ("", "Versions: " + ", ".join(f"{package} {version}" for package, version in packages.items()) + ".")
     for name, reason in results.get("skipped", {}).items():
         yield from ("", f"Without {name}: {reason.splitlines()[0]}")
 
