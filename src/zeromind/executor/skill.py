@@ -35,7 +35,7 @@ class Skill:
         adapter_class = _choose(plugins, task.model_type, file)
         _permit(adapter_class, file, order)
         check_options(adapter_class, task.options)
-        source = Source(file, task.inputs, task.outputs, task.device, order.threads, order.allow_code, task.options)
+        source = Source(file, task.inputs, task.outputs, task.device, order.threads, order.allow_code, task.options, task.max_batch_size)
         self._adapter: Adapter = guarded(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
         own = self._adapter.spec
         inputs, self._input_names = _rename(own.inputs, task.input_filters, "input")
