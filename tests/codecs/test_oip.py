@@ -141,6 +141,14 @@ def test_what_was_read_before_changes_nothing(bodies):
         assert outcome(lambda body=body: codec.decode(body, "")) == outcome(lambda body=body: oip.decode_infer(body, INTERFACE))
 
 
+@pytest.mark.parametrize("key", ["data", r"d\u0061ta"])
+def test_a_list_among_the_parameters_never_passes_for_the_data(key):
+    codec = oip.Codec(INTERFACE, "m")
+    head = f'{{"inputs": [{{"name": "x", "shape": [2, 2], "datatype": "FP32", "{key}": [1, 2, 3, 4], "parameters": {{"data": '
+    for other in ("[5, 6, 7, 8]", "[9, 9, 9, 9]", "[5, 6, 7, 8]"):
+        assert codec.decode((head + other + "}}]}").encode(), "").inputs["x"].tolist() == [[1, 2], [3, 4]]
+
+
 def test_what_is_remembered_is_bounded():
     codec = oip.Codec(INTERFACE, "m")
     for rows in range(1, 1000):

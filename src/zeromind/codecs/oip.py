@@ -82,13 +82,16 @@ class Codec:
 
     def _learn(self, body: bytes, begin: int, request: InferRequest) -> None:
         """Remember what stands around the data of a sound request, if that is one list: clients send the same again and again."""
-        tail = body[body.find(b"]", begin) + 1 :]
-        if len(body[:begin]) + len(tail) <= _MOST_FRAME_BYTES and body[:begin].rstrip().endswith(b'"data":'):
+        head, tail = body[:begin], body[body.find(b"]", begin) + 1 :]
+        if len(head) + len(tail) > _MOST_FRAME_BYTES or not head.rstrip().endswith(b'"data":'):
+            return
+        # The list could be one of the parameters, and the data another before it, perhaps under an escaped name.
+        if head.count(b'"data"') == 1 and b"\\" not in head:
             ((name, value),) = request.inputs.items()
             if len(self._frames) >= _MOST_FRAMES:
                 self._frames.clear()
             if not isinstance(value, Encoded):
-                self._frames[body[:begin]] = _Frame(name, value.shape, value.size, tail)
+                self._frames[head] = _Frame(name, value.shape, value.size, tail)
 
     def encode(self, response: InferResponse, request_id: str) -> bytes:
         """The answer's JSON, as ``encode_infer`` has it."""
