@@ -20,7 +20,7 @@ from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.exchange import Exchange
-from zeromind.http.site import Answering
+from zeromind.http.head import Answering
 from zeromind.scheduler.dispatcher import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from zeromind.http import fields
+from zeromind.http.exchange import Exchange
+
+Answering: TypeAlias = "Callable[[Exchange, bytes], None]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Head:
     """Whether the client waits for 100 Continue."""
     kept: bool = False
     """Whether it is going to be asked for more than one request."""
+    answering: Answering | None = None
+    """What answers every such request by a short way, given its body; where there is none the application is asked as ever."""
     _sound: _Sound | None = None
 
     def headers(self) -> HTTPHeaders:

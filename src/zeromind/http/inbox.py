@@ -60,16 +60,11 @@ class Inbox:
         self._read(end)
         return head
 
-    def whole(self, data: bytes) -> Head | None:
-        """The head that stands for the request which ``data`` is, that head being known; then its body is what is unread."""
-        end = data.find(HEAD_END) + len(HEAD_END)
-        head = self._site.heads.get(data[:end])
-        if head is None or head.length != len(data) - end or head.length > self._most:
-            return None
+    def whole(self, head: Head, data: bytes, start: int) -> None:
+        """The next request has this head, and all its body has come: that is ``data`` from ``start`` on."""
         if head.length:
             self.parser.begin(head)
-            self.data, self._start = data, end
-        return head
+            self.data, self._start = data, start
 
     def body(self, limit: int) -> bytes:
         """The next piece of the request's body, of which ``limit`` bytes are accepted; empty where only framing has come."""

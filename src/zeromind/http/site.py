@@ -7,20 +7,18 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from tornado import httputil
 
-from zeromind.http.exchange import Exchange
-from zeromind.http.head import Head
+from zeromind.http.head import Answering, Head
 from zeromind.http.limits import Limits
-from zeromind.http.parser import HEAD_END, Parser, Refused
+from zeromind.http.parser import Parser, Refused
 
 _log = logging.getLogger(__name__)
 
 _MOST_HEADS = 1024
 _MOST_SEEN = 4096
-_MOST_SHORTCUTS = 1024
 _MOST_HEAD_BYTES = 2048
 
 
@@ -44,24 +42,12 @@ class Connection(Protocol):
         """Close at once."""
 
 
-Answering: TypeAlias = "Callable[[Exchange, bytes], None]"
-
-
 @runtime_checkable
 class Hurried(Protocol):
     """An application that answers some requests by a short way: whole, and known by their head alone."""
 
     def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
         """What answers every request with this head, given its body; None for the usual way."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shortcut:
-    """A head that was found sound before: clients send the same one again and again. Its requests have ``length`` bytes of body."""
-
-    start_line: httputil.RequestStartLine
-    length: int
-    answering: Answering
 
 
 @dataclasses.dataclass(slots=True)
@@ -77,8 +63,6 @@ class Site:
     connections: set[Connection] = dataclasses.field(default_factory=set)
     heads: dict[bytes, Head] = dataclasses.field(default_factory=dict)
     """By their bytes, those that came more than once."""
-    shortcuts: dict[bytes, Shortcut] = dataclasses.field(default_factory=dict)
-    """By the bytes of the head."""
     draining: bool = False
     emptied: asyncio.Future[None] | None = None
     """Done when the last connection closes, where somebody waits for that."""
@@ -114,30 +98,12 @@ class Site:
         if head.length is None or len(data) > _MOST_HEAD_BYTES:  # a chunked body is llhttp's, which has to have read its head
             return
         if len(self.heads) >= _MOST_HEADS:
-            oldest = next(iter(self.heads))
-            del self.heads[oldest]
-            self.shortcuts.pop(oldest, None)  # a head that comes again has to be learnt again
+            del self.heads[next(iter(self.heads))]
         self.heads[data] = head
         head.kept = True
-        if head.length and head.keep_alive and not head.expects_continue:
-            self.learn(data, head.start_line, head.headers(), head.length)
-
-    def learn(self, head: bytes, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders, length: int) -> None:
-        """Remember a sound head, if the application has a short way for it; the oldest are forgotten."""
-        if len(head) <= _MOST_HEAD_BYTES and length <= self.limits.body_bytes and isinstance(self.application, Hurried):
-            answering = self.application.shortcut(start_line, headers)
-            if answering is not None:
-                if len(self.shortcuts) >= _MOST_SHORTCUTS:
-                    del self.shortcuts[next(iter(self.shortcuts))]
-                self.shortcuts[head] = Shortcut(start_line, length, answering)
-
-    def known(self, data: bytes) -> tuple[Shortcut, bytes] | None:
-        """The shortcut for ``data`` and the body in it, if that is one whole request whose head was learnt."""
-        end = data.find(HEAD_END) + len(HEAD_END)
-        shortcut = self.shortcuts.get(data[:end])
-        if shortcut is None or len(data) != end + shortcut.length or self.draining:
-            return None
-        return shortcut, data[end:]
+        ordinary = head.keep_alive and not head.expects_continue
+        if ordinary and 0 < head.length <= self.limits.body_bytes and isinstance(self.application, Hurried):
+            head.answering = self.application.shortcut(head.start_line, head.headers())
 
     def fault(self, error: BaseException, context: object) -> Refused:
         """What a client hears of an exception of its delegate's."""

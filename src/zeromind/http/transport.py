@@ -20,7 +20,7 @@ from zeromind.http.exchange import Context, Exchange
 from zeromind.http.head import Head
 from zeromind.http.inbox import Inbox
 from zeromind.http.pace import Pace
-from zeromind.http.parser import Refused
+from zeromind.http.parser import HEAD_END, Refused
 from zeromind.http.routing import found
 from zeromind.http.site import Site
 from zeromind.http.upgrade import detached
@@ -74,7 +74,7 @@ class HTTPProtocol(asyncio.Protocol):
                 self.transport.pause_reading()
             return
         inbox = self._inbox
-        if self._exchange is None and not inbox.data and (self._take_shortcut(data) or self._take_whole(data)):
+        if self._exchange is None and not inbox.data and self._take_whole(data):
             return
         inbox.add(data)
         self._consume()
@@ -192,28 +192,28 @@ class HTTPProtocol(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
-    def _take_shortcut(self, data: bytes) -> bool:
-        """Have a whole request answered whose head is known; False if it is not so."""
-        if self.drained is not self._site.done or (known := self._site.known(data)) is None:
-            return False
-        shortcut, body = known
-        exchange = self._exchange = Exchange(self, shortcut.start_line, True, shortcut.length)
-        exchange.read_finished = exchange.handed = True
-        self.deadline = math.inf
-        try:
-            shortcut.answering(exchange, body)
-        except Exception as error:
-            self._refuse(self._site.fault(error, self.context))
-        return True
-
     def _take_whole(self, data: bytes) -> bool:
         """Begin a request that came whole and whose head is known; False if it is not so."""
-        if self.drained is not self._site.done or (head := self._inbox.whole(data)) is None:
+        site = self._site
+        end = data.find(HEAD_END) + len(HEAD_END)
+        head = site.heads.get(data[:end])
+        if head is None or head.length != len(data) - end or self.drained is not site.done:
             return False
         try:
-            self._begin(head)
+            if head.answering is not None and not site.draining:
+                exchange = self._exchange = Exchange(self, head.start_line, True, head.length)
+                exchange.read_finished = exchange.handed = True
+                self.deadline = math.inf
+                head.answering(exchange, data[end:])
+            elif head.length > self._limits.piece_bytes:
+                return False
+            else:
+                self._inbox.whole(head, data, end)
+                self._begin(head)
         except Refused as refused:
             self._refuse(refused)
+        except Exception as error:
+            self._refuse(site.fault(error, self.context))
         return True
 
     def _consume(self) -> None:
