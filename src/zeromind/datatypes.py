@@ -1,6 +1,7 @@
 """The datatypes of the Open Inference Protocol and their numpy twins.
 
-BYTES tensors are numpy object arrays of ``bytes`` everywhere between the wires and the adapters.
+BYTES tensors are numpy object arrays of ``bytes`` everywhere between the wires and the adapters. BF16 tensors are float32 there, which
+holds every bfloat16 exactly; only the wires know its two bytes.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ NUMPY_OF: dict[str, np.dtype[Any]] = {
     "FP16": np.dtype(np.float16),
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
+    "BF16": np.dtype(np.float32),
     "BYTES": np.dtype(np.object_),
 }
-DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items()}
+DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items() if name != "BF16"}
 _NUMPY_NAME = re.compile(r"[<>=|]?[A-Za-z][A-Za-z0-9_]*")
 _TEXT = ("string", "str", "bytes", "object")
+_BFLOAT16 = "bfloat16"
 
 
 def bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
@@ -56,6 +59,8 @@ def parse_datatype(text: str) -> str:
         return text.upper()
     if text.lower() in _TEXT:
         return "BYTES"
+    if text.lower() == _BFLOAT16:
+        return "BF16"
     try:
         # numpy also reads structures and shapes, and gives up on some with a SyntaxError
         return datatype_of(np.dtype(text if _NUMPY_NAME.fullmatch(text) else "void"))
@@ -66,7 +71,20 @@ def parse_datatype(text: str) -> str:
 
 def type_name(datatype: str) -> str:
     """The name that 0Mind's own interface description uses: ``float32``, ``string``."""
-    return "string" if datatype == "BYTES" else NUMPY_OF[datatype].name
+    return {"BYTES": "string", "BF16": _BFLOAT16}.get(datatype) or NUMPY_OF[datatype].name
+
+
+def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The upper two bytes of each float32 as uint16, same shape: bfloat16, rounded to the nearest, ties to even; NaN stays NaN."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
+    # Rounding could carry a NaN's bits over into zero: such a one keeps its upper half, made quiet.
+    return np.where(np.isnan(array), (bits >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
+
+
+def from_bfloat16(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The float32 numbers that uint16 bits of bfloat16 stand for, same shape."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -25,6 +25,7 @@ class Encoded:
 
 
 Value: TypeAlias = Tensor | Encoded
+Parameter: TypeAlias = bool | int | float | str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ class ModelSpec:
 class Interface:
     """What a loaded skill offers its clients: the model's tensors under the names that the task gave them, and its filters.
 
-    ``media`` lists, for an input whose first filter takes whole files, the content types that it takes.
+    ``media`` lists, for an input whose first filter takes whole files, the content types that it takes. ``labels`` names the classes
+    of an output. ``decoupled`` says that a request may have any number of responses, ``parameters`` that the model looks at a
+    request's parameters.
     """
 
     spec: ModelSpec
@@ -149,12 +152,25 @@ class Interface:
     filtered_inputs: frozenset[str] = frozenset()
     filtered_outputs: frozenset[str] = frozenset()
     media: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    decoupled: bool = False
+    parameters: bool = False
+
+    @property
+    def filtered(self) -> bool:
+        """Whether any tensor has filters."""
+        return bool(self.filtered_inputs or self.filtered_outputs)
+
+    @property
+    def bare(self) -> Interface:
+        """What is offered to a client that wants no filters: the model's own tensors."""
+        return dataclasses.replace(self, filtered_inputs=frozenset(), filtered_outputs=frozenset(), media={})
 
     @property
     def uniform(self) -> bool:
-        """Whether any two requests agree in all but their number of rows: no filters before the model, no sizes left open."""
-        inputs = self.spec.inputs
-        return self.spec.batches and not self.filtered_inputs and not any(None in spec.shape[1:] for spec in inputs)
+        """Whether any two requests agree in all but their number of rows: no filters, no parameters, no sizes left open."""
+        alike = self.spec.batches and not self.filtered and not self.parameters
+        return alike and not any(None in spec.shape[1:] for spec in self.spec.inputs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a frame; ``from_json`` is its inverse."""
@@ -164,6 +180,9 @@ class Interface:
             "filtered_inputs": sorted(self.filtered_inputs),
             "filtered_outputs": sorted(self.filtered_outputs),
             "media": {name: list(types) for name, types in self.media.items()},
+            "labels": {name: list(labels) for name, labels in self.labels.items()},
+            "decoupled": self.decoupled,
+            "parameters": self.parameters,
         }
 
     @classmethod
@@ -175,15 +194,26 @@ class Interface:
             frozenset(data["filtered_inputs"]),
             frozenset(data["filtered_outputs"]),
             {name: tuple(types) for name, types in data["media"].items()},
+            {name: tuple(labels) for name, labels in data["labels"].items()},
+            data["decoupled"],
+            data["parameters"],
         )
 
 
 @dataclasses.dataclass(slots=True)
 class InferRequest:
-    """Values for a model's inputs, by name; a filtered input is Encoded, any other an array that its spec has checked."""
+    """Values for a model's inputs, by name; a filtered input is Encoded, any other an array that its spec has checked.
+
+    ``parameters`` are for the model, if its interface says that it looks at them. ``priority`` is a level from 1, the most urgent, on;
+    0 is the task's own. ``timeout_s`` may shorten the task's, 0 does not. Without ``filters`` inputs are tensors, and outputs stay so.
+    """
 
     inputs: dict[str, Value]
     id: str = ""
+    parameters: Mapping[str, Parameter] | None = None
+    priority: int = 0
+    timeout_s: float = 0.0
+    filters: bool = True
 
     def size(self) -> tuple[int, int]:
         """How many rows it has, an encoded value counting as one, and how many bytes; for BYTES the pointers and what they point to."""
@@ -202,12 +232,16 @@ class InferRequest:
 
 @dataclasses.dataclass(slots=True)
 class InferResponse:
-    """Values of a model's outputs, by name; a filtered output is Encoded JSON, any other an array. ``model_time`` in seconds."""
+    """Values of a model's outputs, by name; a filtered output is Encoded JSON, any other an array. ``model_time`` in seconds.
+
+    Of a decoupled model any number of responses with outputs come that are not ``final``, then one that is and has none.
+    """
 
     outputs: dict[str, Value]
     model_time: float
+    final: bool = True
 
     def copy(self) -> InferResponse:
         """The same with arrays of its own, for whoever keeps them."""
         outputs = {name: value if isinstance(value, Encoded) else value.copy() for name, value in self.outputs.items()}
-        return InferResponse(outputs, self.model_time)
+        return InferResponse(outputs, self.model_time, self.final)

@@ -88,7 +88,7 @@ def test_bytes_that_are_no_tensor_are_refused(data, count):
         (request(bytes(8), shape=[-1, 2]), "sizes from 0 on"),
         (request(bytes(8), shape=[1 << 62, 1 << 62]), "bytes of data"),
         (request(b"", shape=[0] * 33), "up to 32 sizes"),
-        (request(bytes(8), "BF16"), "known are BOOL"),
+        (request(bytes(8), "FP8"), "known are BOOL"),
         (request(bytes(16), "INT64", name="other"), "no input 'other'"),
         (request(bytes(16), "FP64", shape=[2, 2]), "has 16 bytes"),
         (request(b"\2\0", "BOOL"), "each byte must be 0 or 1"),
