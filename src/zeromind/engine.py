@@ -12,6 +12,7 @@ from typing import Any
 
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.regions import Regions
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
@@ -34,6 +35,7 @@ class Engine:
         self._starting: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
+        self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
         self.stopped = asyncio.Event()
         """Set when somebody asked the pool to stop."""
 
@@ -143,6 +145,7 @@ class Engine:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self.registry.close()
+        self.regions.unregister()
         if self._journal is not None:
             self._journal.close()
 
