@@ -12,6 +12,7 @@ from typing import Any
 
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.observe.log_settings import LogSettings
 from zeromind.regions import Regions
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
@@ -35,6 +36,7 @@ class Engine:
         self._starting: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
+        self.logging = LogSettings()
         self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
         self.stopped = asyncio.Event()
         """Set when somebody asked the pool to stop."""
