@@ -58,6 +58,14 @@ class Served(Protocol):
     def max_queue_delay_us(self) -> float:
         """How long a batch may wait to fill."""
 
+    @property
+    def priority_levels(self) -> int:
+        """How many priorities requests may have."""
+
+    @property
+    def default_priority_level(self) -> int:
+        """The priority of a request that names none."""
+
 
 def metadata(model_id: str, interface: Interface) -> dict[str, Any]:
     """The model metadata's JSON; sizes that are open are -1. A tensor with filters is BYTES, one element for each sample."""
@@ -140,6 +148,9 @@ def _batching(task: Served) -> dict[str, Any]:
         "preferred_batch_size": [],
         "max_queue_delay_microseconds": int(task.max_queue_delay_us),
         "preserve_ordering": False,
+        "priority_levels": task.priority_levels,
+        "default_priority_level": task.default_priority_level,
+        "priority_queue_policy": {},
     }
 
 

@@ -5,31 +5,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
+from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
+from zeromind.observe.statistics import Statistics
+from zeromind.observe.trace import Sampler
 from zeromind.repository.lifecycle import Lifecycle, State
-from zeromind.scheduler.dispatcher import Dispatcher, Entry
+from zeromind.repository.plan import Plan
+from zeromind.scheduler.account import Account
+from zeromind.scheduler.dispatcher import Dispatcher
+from zeromind.scheduler.entry import Entry
 from zeromind.scheduler.queue import BatchQueue
 from zeromind.tensors import Interface
 
 _log = logging.getLogger(__name__)
 
+_DRAIN_TICK_S = 0.01
+
 
 class Model:
     """A model from the start of its loading to the end of its workers."""
 
-    def __init__(self, task: Task, order: Order, load_timeout_s: float, max_queue: int, max_queue_bytes: int) -> None:
+    def __init__(self, task: Task, order: Order, config: PoolConfig, sampler: Sampler, plan: Plan) -> None:
         self.task = task
+        self.plan = plan
+        self.statistics = Statistics()
+        self._account = Account(self.statistics, sampler)
+        self._config = config
         self.timeout_s = task.timeout_s
         self.life = Lifecycle()
         self.interface: Interface | None = None
         self.memory_consumed = 0
         self.load_time = 0.0
-        self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
-        self._max_queue, self._max_queue_bytes = max_queue, max_queue_bytes
+        self._workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s) for _ in range(task.instances)]
         self.open: Dispatcher | None = None
         """What takes requests that fit the interface, while the model is ready."""
         self._dispatcher: Dispatcher | None = None
@@ -64,13 +76,20 @@ class Model:
             self._finish_drop()
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
-        queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
-        self._dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
+        bounds = self._config.max_queue, self._config.max_queue_bytes
+        queue: BatchQueue[Entry] = BatchQueue(rows, *bounds, self.task.max_queue_delay_us / 1e6)
+        self._dispatcher = Dispatcher(self._workers, queue, interface=self.interface, account=self._account)
         for worker in self._workers:
             worker.on_room = self._dispatcher.pump
         self.life.enter(State.READY)
         self.open = self._dispatcher
         self._settled.set()
+
+    async def settled(self) -> None:
+        """Return when it no longer loads and is not on its way out."""
+        await self._settled.wait()
+        if self.life.state is State.DROPPING:
+            await self._gone.wait()
 
     async def ready(self, deadline: float) -> Interface:
         """The interface, once the model has loaded. Raises its load error, MODEL_NOT_FOUND if it is being dropped, DEADLINE."""
@@ -113,6 +132,14 @@ class Model:
         self._finish_drop()
         return held
 
+    async def retire(self) -> None:
+        """Let all that it has accepted finish, within its time-out, then drop it: another has taken its place."""
+        end = time.monotonic() + self.timeout_s + _DRAIN_TICK_S
+        while self.pending and time.monotonic() < end:  # noqa: ASYNC110 - a dispatcher tells nobody when it is idle
+            await asyncio.sleep(_DRAIN_TICK_S)
+        if self.life.may(State.DROPPING):
+            await self.drop()
+
     async def memory(self) -> int:
         """What its workers hold now, in bytes."""
         loop = asyncio.get_running_loop()
@@ -127,6 +154,14 @@ class Model:
     def restarts(self) -> int:
         """How often its workers had to be started again."""
         return sum(worker.restarts for worker in self._workers)
+
+    def told(self) -> dict[str, Any]:
+        """What it has done, as ``Statistics`` tells it, and the bytes that its workers held when it had loaded."""
+        return {**self.statistics.to_json(), "memory_usage": [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]}
+
+    def rank(self, priority: int) -> int:
+        """Where in the queue a request of that priority stands; one that there is not is the task's own."""
+        return priority if 0 < priority <= self.task.priority_levels else self.task.default_priority_level
 
     async def _stop_workers(self) -> None:
         for start in self._loading:
