@@ -31,12 +31,17 @@ DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items() if name != "BF16"
 _NUMPY_NAME = re.compile(r"[<>=|]?[A-Za-z][A-Za-z0-9_]*")
 _TEXT = ("string", "str", "bytes", "object")
 _BFLOAT16 = "bfloat16"
+_MOST_BFLOAT16 = float(np.uint32(0x7F7F7FFF).view(np.float32))
+"""The last float32 below the middle between the largest bfloat16 and infinity."""
 
 
-def bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The least and the greatest number that the dtype can hold, of floats the greatest that is still rounded to its largest."""
+def bounds(datatype: str) -> tuple[float, float]:
+    """The least and the greatest number that a datatype can hold, of floats the greatest that is still rounded to its largest."""
+    dtype = NUMPY_OF[datatype]
     if dtype.kind != "f":
         return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if datatype == "BF16":
+        return -_MOST_BFLOAT16, _MOST_BFLOAT16
     most = np.finfo(dtype).max
     if dtype.itemsize == 8:
         return -float(most), float(most)
@@ -76,7 +81,7 @@ def type_name(datatype: str) -> str:
 
 def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The upper two bytes of each float32 as uint16, same shape: bfloat16, rounded to the nearest, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    bits = np.asarray(array, np.float32, order="C").view(np.uint32)
     rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
     # Rounding could carry a NaN's bits over into zero: such a one keeps its upper half, made quiet.
     return np.where(np.isnan(array), (bits >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
@@ -85,6 +90,11 @@ def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def from_bfloat16(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The float32 numbers that uint16 bits of bfloat16 stand for, same shape."""
     return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def rounded(array: np.ndarray[Any, Any], datatype: str) -> np.ndarray[Any, Any]:
+    """The array itself, of BF16 with each number rounded to what that can hold."""
+    return from_bfloat16(to_bfloat16(array)) if datatype == "BF16" else array
 
 
 def as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
