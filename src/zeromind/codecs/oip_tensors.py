@@ -8,6 +8,7 @@ sample: a picture file, or the sample as JSON text. An output with filters is an
 from __future__ import annotations
 
 import base64
+import dataclasses
 import math
 import struct
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from zeromind.tensors import Encoded, Tensor, TensorSpec, Value
 MOST_ELEMENTS = 1 << 20
 """Of one BYTES tensor: each costs an object, and the event loop's time to make it."""
 MOST_DIMENSIONS = 32
-Bytes: TypeAlias = "bytes | memoryview"
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
 _JSON = "application/json"
 _LENGTH = struct.Struct("<I")
 _ONE = msgspec.json.Decoder(msgspec.Raw)
@@ -39,6 +40,22 @@ class Memory(Protocol):
 
     def write(self, name: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Put bytes into a region. Raises INVALID_INPUT if they do not fit there."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """Where in a message the numbers of a tensor are, whose bytes are just the array's."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    def array(self, data: Bytes) -> Tensor:
+        """The tensor, which looks at the message where that can be; aligned, since adapters may insist on that."""
+        if self.begin % self.dtype.itemsize:
+            return np.ndarray(self.shape, self.dtype, bytes(data[self.begin : self.end]))
+        return np.ndarray(self.shape, self.dtype, data, self.begin)
 
 
 def pack_bytes(items: Sequence[bytes]) -> bytes:
