@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from zeromind import datatypes
-from zeromind.adapters import interface, onnx_file
+from zeromind.adapters import interface, onnx_file, onnx_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -16,7 +14,13 @@ from zeromind.importing import require
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 # ONNX Runtime's names of its types: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/data_types.cc
-_DATATYPES = {"tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(string)": "BYTES"}
+_DATATYPES = {
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(bfloat16)": "BF16",
+    "tensor(string)": "BYTES",
+}
 _ROWS_OF_MAPS = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
 
 
@@ -56,22 +60,31 @@ class OnnxAdapter(Adapter):
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         inputs = interface.declared([_spec(node) for node in self._inputs], source.inputs, ErrorKind.INPUT_SPEC)
         outputs = interface.declared([_spec(node) for node in self._outputs], source.outputs, ErrorKind.OUTPUT_SPEC)
+        onnx_values.check_bfloat16(self._inputs, self._outputs, self._runtime)
+        self._bfloat16_comes = any(spec.datatype == "BF16" for spec in outputs)
         self.spec = ModelSpec(inputs, outputs, _share_batch(self._inputs + self._outputs))
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where sizes that must agree differ, or a value is out of the model's range."""
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
-        feed = {name: datatypes.as_text(array) if array.dtype.hasobject else array for name, array in inputs.items()}
+        feed = {spec.name: onnx_values.fed(inputs[spec.name], spec, self._runtime) for spec in self.spec.inputs}
         try:
-            results = self._session.run(None, feed)
+            results = self._run(feed)
         except Exception as error:
             refused = isinstance(error, self._runtime.capi.onnxruntime_pybind11_state.InvalidArgument)
             reason = self._disagreement(inputs) or (_reason(error) if refused else "")
             if not reason:
                 raise
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {reason}") from error
-        return {spec.name: _array(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
+        return {spec.name: onnx_values.given(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
+
+    def _run(self, feed: Mapping[str, Any]) -> list[Any]:
+        if not self._bfloat16_comes:
+            return self._session.run(None, feed)
+        values = {name: onnx_values.wrapped(value, self._runtime) for name, value in feed.items()}
+        names = [spec.name for spec in self.spec.outputs]
+        return [onnx_values.unwrapped(value) for value in self._session.run_with_ort_values(names, values)]
 
     def _disagreement(self, inputs: Mapping[str, Tensor]) -> str:
         sizes: dict[str, int] = {}
@@ -106,12 +119,6 @@ def _share_batch(nodes: list[Any]) -> bool:
     firsts = [node.shape[0] if node.shape else None if node.type in _ROWS_OF_MAPS else 0 for node in nodes]
     names = {first for first in firsts if isinstance(first, str) and not first.startswith("unk__")}
     return not any(isinstance(first, int) for first in firsts) and len(names) <= 1
-
-
-def _array(result: Any, spec: TensorSpec) -> Tensor:
-    if type(result) is list:
-        return np.array([[row[key] for key in sorted(row)] for row in result], np.float32).reshape(len(result), -1 if result else 0)
-    return datatypes.as_bytes(result) if spec.datatype == "BYTES" else result
 
 
 def _reason(error: Exception) -> str:
