@@ -1,8 +1,9 @@
 """The node tests of the onnx package, asked of a running server: every model that ONNX Runtime can run is served as it runs it.
 
 A case is skipped only where ONNX Runtime itself, asked in this process, does not load the model or gives other numbers than the case
-expects, or where a tensor's type is none of the protocol's. Requests carry raw tensors over gRPC. Most models are loaded in threads of
-the server, to be quick; the first with each kind of tensor (type, side, empty, scalar, not finite) gets a process of its own.
+expects, or where a tensor's type is none of the protocol's. Each model is served twice: as it is, and with every dimension left open and
+nameless, which must not change an answer. Requests carry raw tensors over gRPC. Most models are loaded in threads of the server, to be
+quick; the first with each kind of tensor (type, side, empty, scalar, not finite) gets a process of its own.
 """
 
 import collections
@@ -26,7 +27,18 @@ from onnx.backend.test.loader import load_model_tests  # noqa: E402
 from onnx.backend.test.runner import Runner  # noqa: E402
 
 FLOOR = 1500
-"""Of 1884 cases ONNX Runtime 1.32 runs 1585; another version may know fewer operators."""
+"""Of 1884 cases ONNX Runtime 1.32 runs 1581, with open dimensions 1548; another version may know fewer operators."""
+OPEN = "_open"
+UNTOLD = {
+    "test_and_bcast4v4d": "broadcasts along what looks like a batch",
+    "test_equal_string_broadcast": "broadcasts along what looks like a batch",
+    "test_matmul_bcast": "broadcasts along what looks like a batch",
+    "test_or_bcast4v4d": "broadcasts along what looks like a batch",
+    "test_string_concat_broadcasting": "broadcasts along what looks like a batch",
+    "test_strnormalizer_export_monday_casesensintive_nochangecase": "selects rows by words that only itself knows",
+    "test_xor_bcast4v4d": "broadcasts along what looks like a batch",
+}
+"""Models whose first dimensions, once they have no name, only their author could tell from a batch."""
 CLIENTS = 4
 DATATYPES = {
     TensorProto.BOOL: "BOOL",
@@ -62,6 +74,19 @@ class Case:
     atol: float
     alone: bool = False
 
+    def opened(self):
+        """The same with no size known."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        for value in (*model.graph.input, *model.graph.output):
+            for size in value.type.tensor_type.shape.dim:
+                size.Clear()
+        return dataclasses.replace(self, name=self.name + OPEN, model=model)
+
+    @property
+    def is_open(self):
+        return self.name.endswith(OPEN)
+
     @property
     def inputs(self):
         return [value.name for value in self.model.graph.input]
@@ -73,6 +98,10 @@ class Case:
                 raise SkippedError(f"no wire carries {kind.removesuffix('_type')}s")
             if value.type.tensor_type.elem_type not in DATATYPES:
                 raise SkippedError(f"no wire carries {TensorProto.DataType.Name(value.type.tensor_type.elem_type)}")
+
+    def check_told(self):
+        if self.is_open and self.name.removesuffix(OPEN) in UNTOLD:
+            raise SkippedError(f"with open dimensions, {UNTOLD[self.name.removesuffix(OPEN)]}")
 
     def compare(self, answers):
         for (_, expected), answer in zip(self.runs, answers, strict=True):
@@ -103,12 +132,13 @@ def cases():
         try:
             case.check_types()
         except SkippedError:
-            pass
-        else:
-            kinds = set(case.kinds())
-            case.alone = not kinds <= seen
-            seen |= kinds
+            yield case
+            continue
+        kinds = set(case.kinds())
+        case.alone = not kinds <= seen
+        seen |= kinds
         yield case
+        yield case.opened()
 
 
 def _array(value):
@@ -217,6 +247,7 @@ class Trial:
         try:
             case.check_types()
             self.bare.check(case)
+            case.check_told()
             case.compare(self.served(case))
         except SkippedError as reason:
             self.skipped[str(reason)].append(case.name)
@@ -237,11 +268,16 @@ class Trial:
             path.unlink()
             assert self.client.drop(case.name).status == 200
 
+    @property
+    def opened(self):
+        return [case for case in self.passed if case.is_open]
+
     def report(self):
-        alone = sum(case.alone for case in self.passed)
-        lines = [f"{len(self.passed)} node tests of onnx {onnx.__version__} pass through the server, {alone} of them in a process each"]
+        passed, opened, alone = len(self.passed), len(self.opened), sum(case.alone for case in self.passed)
+        lines = [f"{passed - opened} node tests of onnx {onnx.__version__} pass through the server, {opened} also with open dimensions"]
+        lines.append(f"{alone} of these models had a process each")
         lines.append(f"{sum(map(len, self.skipped.values()))} are skipped with onnxruntime {onnxruntime.__version__}:")
-        lines += [f"  {len(names)}: {reason} ({', '.join(names)})" for reason, names in sorted(self.skipped.items())]
+        lines += [f"  {len(names)}: {reason} ({', '.join(sorted(names))})" for reason, names in sorted(self.skipped.items())]
         return "\n".join(lines)
 
 
@@ -258,9 +294,9 @@ def test_what_onnx_runtime_runs_is_served(spawn, tmp_path, record_property):
         list(clients.map(trial.run, cases()))
     trial.wire.channel.close()
     report = trial.report()
-    print(report)  # noqa: T201 - for -s, or for whoever sees it fail
+    print(report)
     record_property("report", report)
     assert trial.failed == {}, f"{len(trial.failed)} of {len(trial.passed) + len(trial.failed)} fail"
-    assert len(trial.passed) >= FLOOR, report
+    assert min(len(trial.opened), len(trial.passed) - len(trial.opened)) >= FLOOR, report
     assert client.workers() == []
     assert client.complaints() == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from zeromind import datatypes
-from zeromind.adapters import interface, onnx_file, onnx_values
+from zeromind.adapters import interface, onnx_batch, onnx_file, onnx_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -60,31 +61,42 @@ class OnnxAdapter(Adapter):
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         inputs = interface.declared([_spec(node) for node in self._inputs], source.inputs, ErrorKind.INPUT_SPEC)
         outputs = interface.declared([_spec(node) for node in self._outputs], source.outputs, ErrorKind.OUTPUT_SPEC)
+        self._check_shapes(path, {spec.name for spec in source.inputs})
         onnx_values.check_bfloat16(self._inputs, self._outputs, self._runtime)
         self._bfloat16_comes = any(spec.datatype == "BF16" for spec in outputs)
-        self.spec = ModelSpec(inputs, outputs, _share_batch(self._inputs + self._outputs))
+        self.spec = ModelSpec(inputs, outputs, batches=False)
+        names = [node.shape[0] if node.shape else None for node in self._inputs + self._outputs]
+        self.spec = ModelSpec(inputs, outputs, onnx_batch.shared(names, inputs, outputs, self._answer))
+
+    def _check_shapes(self, path: Path, known: set[str]) -> None:
+        """Refuse an input of any number of dimensions, which to ONNX Runtime looks like a scalar, unless the task gives its shape."""
+        scalars = {node.name for node in self._inputs if not node.shape and node.name not in known}
+        for name in sorted(scalars & onnx_file.shapeless_inputs(path) if scalars else ()):
+            text = f"the model file gives no shape for input {name!r}: list it in the task's 'inputs', null for a size that is open"
+            raise ZeroMindError(ErrorKind.INPUT_SPEC, text, name)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where sizes that must agree differ, or a value is out of the model's range."""
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
-        feed = {spec.name: onnx_values.fed(inputs[spec.name], spec, self._runtime) for spec in self.spec.inputs}
         try:
-            results = self._run(feed)
+            return self._answer(inputs)
         except Exception as error:
             refused = isinstance(error, self._runtime.capi.onnxruntime_pybind11_state.InvalidArgument)
             reason = self._disagreement(inputs) or (_reason(error) if refused else "")
             if not reason:
                 raise
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {reason}") from error
-        return {spec.name: onnx_values.given(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
 
-    def _run(self, feed: Mapping[str, Any]) -> list[Any]:
-        if not self._bfloat16_comes:
-            return self._session.run(None, feed)
-        values = {name: onnx_values.wrapped(value, self._runtime) for name, value in feed.items()}
-        names = [spec.name for spec in self.spec.outputs]
-        return [onnx_values.unwrapped(value) for value in self._session.run_with_ort_values(names, values)]
+    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        feed = {spec.name: onnx_values.fed(inputs[spec.name], spec, self._runtime) for spec in self.spec.inputs}
+        if self._bfloat16_comes:
+            names = [spec.name for spec in self.spec.outputs]
+            values = {name: onnx_values.wrapped(value, self._runtime) for name, value in feed.items()}
+            results = [onnx_values.unwrapped(value) for value in self._session.run_with_ort_values(names, values)]
+        else:
+            results = self._session.run(None, feed)
+        return {spec.name: onnx_values.given(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
 
     def _disagreement(self, inputs: Mapping[str, Tensor]) -> str:
         sizes: dict[str, int] = {}
@@ -112,13 +124,6 @@ def _spec(node: Any) -> TensorSpec:
         text = f"tensor {node.name!r} is of type {node.type}, which no wire can carry: convert the model to plain tensors"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, node.name)
     return TensorSpec(node.name, datatype, tuple(size if isinstance(size, int) else None for size in node.shape))
-
-
-def _share_batch(nodes: list[Any]) -> bool:
-    """Whether all first dimensions are open and no two are named apart; converters number those that they have no name for."""
-    firsts = [node.shape[0] if node.shape else None if node.type in _ROWS_OF_MAPS else 0 for node in nodes]
-    names = {first for first in firsts if isinstance(first, str) and not first.startswith("unk__")}
-    return not any(isinstance(first, int) for first in firsts) and len(names) <= 1
 
 
 def _reason(error: Exception) -> str:
