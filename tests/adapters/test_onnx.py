@@ -37,10 +37,10 @@ def serve(made, folder, **source):
     return OnnxAdapter(Source(ModelFile(saved(made, folder)), **source))
 
 
-def single(operator, shape, out, type_=FLOAT, **attributes):
+def single(operator, shape, out, type_=FLOAT, out_type=None, **attributes):
     """A model of one operator with the input ``x`` and the output ``y``."""
     node = helper.make_node(operator, ["x"], ["y"], **attributes)
-    return model([node], [value("x", type_, shape)], [value("y", type_, out)])
+    return model([node], [value("x", type_, shape)], [value("y", out_type or type_, out)])
 
 
 def identity(type_=FLOAT, shape=(None, 2), out=None):
@@ -149,6 +149,31 @@ def test_pictures_of_open_size_are_a_batch_though_small_ones_are_refused(tmp_pat
     convolution = helper.make_node("Conv", ["x", "w"], ["y"])
     made = model([convolution], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], initializer=[weights])
     assert serve(made, tmp_path).spec.batches
+
+
+@pytest.mark.parametrize(
+    ("made", "batches"),
+    [
+        (single("Softmax", ["n", 3], ["n", 3], axis=1), True),
+        (single("Softmax", ["n", 3], ["n", 3], axis=0), False),
+        (single("Softmax", ["n"], ["n"], axis=0), False),
+        (single("ArgMax", ["n", "k"], ["n"], out_type=INT64, axis=1, keepdims=0), True),
+        (single("EyeLike", ["n", "n"], ["n", "n"]), False),
+        (single("LpNormalization", ["n", 4], ["n", 4], axis=0), False),
+        (single("RandomNormalLike", ["n", 4], ["n", 4]), True),
+        (single("Identity", ["n"], ["n"], BFLOAT16), True),
+    ],
+)
+def test_rows_that_depend_on_their_neighbours_are_no_batch_whatever_their_name(tmp_path, made, batches):
+    assert serve(made, tmp_path).spec.batches is batches
+
+
+def test_where_no_row_can_be_made_up_the_names_decide(tmp_path):
+    for name, batches in (("n", True), (None, False)):
+        table = numpy_helper.from_array(np.ones((1, 2), np.float32), "table")  # has no place 1
+        gather = helper.make_node("Gather", ["table", "x"], ["y"])
+        made = model([gather], [value("x", INT64, [name])], [value("y", FLOAT, [name, 2])], initializer=[table])
+        assert serve(made, tmp_path).spec.batches is batches
 
 
 def test_inputs_that_need_not_agree_are_no_batch(tmp_path):

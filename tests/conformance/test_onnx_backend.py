@@ -1,9 +1,10 @@
 """The node tests of the onnx package, asked of a running server: every model that ONNX Runtime can run is served as it runs it.
 
 A case is skipped only where ONNX Runtime itself, asked in this process, does not load the model or gives other numbers than the case
-expects, or where a tensor's type is none of the protocol's. Each model is served twice: as it is, and with every dimension left open and
-nameless, which must not change an answer. Requests carry raw tensors over gRPC. Most models are loaded in threads of the server, to be
-quick; the first with each kind of tensor (type, side, empty, scalar, not finite) gets a process of its own.
+expects, or where a tensor's type is none of the protocol's. Each model is served twice: as it is, and with every dimension left open
+and nameless, asked several times at once, which must not change an answer. Requests carry raw tensors over gRPC. Most models are loaded
+in threads of the server, to be quick; the first with each kind of tensor (type, side, empty, scalar, not finite) gets a process of its
+own.
 """
 
 import collections
@@ -40,6 +41,8 @@ UNTOLD = {
 }
 """Models whose first dimensions, once they have no name, only their author could tell from a batch."""
 CLIENTS = 4
+AT_ONCE = 4
+"""Requests to a model that may have a batch: while the first runs the others are joined."""
 DATATYPES = {
     TensorProto.BOOL: "BOOL",
     TensorProto.UINT8: "UINT8",
@@ -197,13 +200,16 @@ class Wire:
         self.stub = service.service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
     def ask(self, case, inputs):
-        """The answer, each output in the dtype that its datatype names."""
+        """What several equal requests at the same time are answered, each output in the dtype that its datatype names."""
         request = service.service_pb2.ModelInferRequest(model_name=case.name)
         for value, array in zip(case.model.graph.input, inputs, strict=True):
             datatype = DATATYPES[value.type.tensor_type.elem_type]
             request.inputs.add(name=value.name, datatype=datatype, shape=array.shape)
             request.raw_input_contents.append(_pack(array))
-        response = self.stub.ModelInfer(request, timeout=60)
+        asked = [self.stub.ModelInfer.future(request, timeout=60) for _ in range(AT_ONCE if case.is_open else 1)]
+        return [self._answer(case, one.result()) for one in asked]
+
+    def _answer(self, case, response):
         names = [value.name for value in case.model.graph.output]
         assert [output.name for output in response.outputs] == names
         return [_unpack(output, raw) for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)]
@@ -248,7 +254,8 @@ class Trial:
             case.check_types()
             self.bare.check(case)
             case.check_told()
-            case.compare(self.served(case))
+            for answers in self.served(case):
+                case.compare(answers)
         except SkippedError as reason:
             self.skipped[str(reason)].append(case.name)
         except Exception as error:
@@ -263,7 +270,7 @@ class Trial:
         loaded = self.client.load({"id": case.name, "model_file": str(path), "isolation": isolation, "threads": 1})
         assert loaded.status == 200, loaded.data.decode()
         try:
-            return [self.wire.ask(case, inputs) for inputs, _ in case.runs]
+            return zip(*(self.wire.ask(case, inputs) for inputs, _ in case.runs), strict=True)
         finally:
             path.unlink()
             assert self.client.drop(case.name).status == 200

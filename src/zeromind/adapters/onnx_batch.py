@@ -1,12 +1,12 @@
-"""Whether the first dimension of a model's tensors is a batch: by the names in the file or, where it has none, by how the model behaves.
+"""Whether the first dimension of a model's tensors is a batch: as the file has it, and as the model behaves.
 
-Converters often leave dimensions without a name, also such as have nothing to do with each other: what a model selects, concatenates
-or transposes. Requests for such a model must not be joined, nor need their inputs agree.
+A name in the file says that tensors have equally many rows, not that a row's answer is its own: the samples of a sound, the words of a
+text have a common first dimension, too. And converters leave dimensions without a name, also such as have nothing to do with each
+other. Requests for such models must not be joined. So a model is tried on a few rows when it is loaded.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,65 +15,92 @@ import numpy as np
 from zeromind.tensors import Tensor, TensorSpec
 
 Predict = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+Rows = Mapping[str, Tensor]
 
 _SIZES = (5, 16, 64, 256, 1)
 """Of the other dimensions that are open: a convolution may take no small ones, and with 1 much looks like a batch that is none."""
-_MOST_ELEMENTS = 1 << 20
+_MOST_ELEMENTS = 1 << 24
 _ANONYMOUS = "unk__"
 """How converters number dimensions that they have no name for."""
+_TOLERANCE = 0.1
+"""Of the largest number: quantization and half precision make that of a row's answer depend on its neighbours, a little."""
 
 
 def shared(names: Sequence[object], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], predict: Predict) -> bool:
-    """Whether all first dimensions, of these names in the file, are the batch.
+    """Whether all first dimensions, of these names in the file, inputs' before outputs', are the batch.
 
-    Where several lack a name, ``predict`` is asked with a few small inputs; if it takes none of them, they are not.
+    ``predict`` is asked with a few rows of made-up numbers. If it takes none of them, the names decide: all must be the same.
     """
     if not inputs or any(spec.shape[:1] != (None,) for spec in (*inputs, *outputs)):
         return False
     known = [name if isinstance(name, str) and not name.startswith(_ANONYMOUS) else "" for name in names]
     if len(set(known) - {""}) > 1:
         return False
-    return all(known) or _behaves(inputs, predict, agreed=all(known[: len(inputs)]))
-
-
-def _behaves(inputs: Sequence[TensorSpec], predict: Predict, *, agreed: bool) -> bool:
-    """Whether it gives as many rows as it gets; and unless it is ``agreed`` that all inputs have the same number, insists on that."""
     for size in _SIZES if any(None in spec.shape[1:] for spec in inputs) else _SIZES[:1]:
-        if any(_elements(spec, size) > _MOST_ELEMENTS for spec in inputs):
+        if any(3 * math.prod(_rest(spec, size)) > _MOST_ELEMENTS for spec in inputs):
             break
         try:
-            # Zeros and ones: a model that selects rows by their values does not give the same number of both.
-            kept = [_rows(predict(_made(inputs, [rows] * len(inputs), size, fill))) == {rows} for rows, fill in ((2, 0), (3, 1))]
+            named = all(known[: len(inputs)]) or len(inputs) == 1
+            return _by_themselves(inputs, predict, size) and (named or _insists(inputs, predict, size))
         except Exception:  # noqa: S112 - this size is not for it, whatever it calls that
             continue
-        return all(kept) and (agreed or len(inputs) == 1 or _insists(inputs, predict, size))
-    return False
+    return all(known)
+
+
+def _by_themselves(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
+    """Whether it gives as many rows as it gets, and to each the same answer as if that came alone."""
+    # A model that selects rows by their values selects others of all zeros than of three different ones.
+    if any(output.shape[:1] != (2,) for output in predict({spec.name: _zeros(spec, 2, size) for spec in inputs}).values()):
+        return False
+    feed = {spec.name: _different(spec, 3, size) for spec in inputs}
+    together = predict(feed)
+    if any(output.shape[:1] != (3,) for output in together.values()):
+        return False
+    alone = [predict({name: array[row : row + 1] for name, array in feed.items()}) for row in (0, 2)]
+    if all(
+        _alike(array[row : row + 1], answer[name]) for name, array in together.items() for row, answer in zip((0, 2), alone, strict=True)
+    ):
+        return True
+    again = predict(feed)
+    return not all(_alike(array, again[name]) for name, array in together.items())  # a model of chance says nothing
 
 
 def _insists(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
     """Whether it refuses each single input that has another number of rows than the others."""
-    for odd in range(len(inputs)):
+    for odd in inputs:
         try:
-            predict(_made(inputs, [3 if index == odd else 2 for index in range(len(inputs))], size, 1))
+            predict({spec.name: _different(spec, 3 if spec is odd else 2, size) for spec in inputs})
         except Exception:  # noqa: S112 - as it should
             continue
         return False
     return True
 
 
-def _made(inputs: Sequence[TensorSpec], rows: Sequence[int], size: int, fill: int) -> dict[str, Tensor]:
-    made = {}
-    for spec, count in zip(inputs, rows, strict=True):
-        shape = (count, *(size if known is None else known for known in spec.shape[1:]))
-        # Whole numbers may be divisors, and are more often places in a table than sizes: 1 is good for all.
-        value = b"" if spec.datatype == "BYTES" else 1 if spec.dtype.kind in "iu" else fill
-        made[spec.name] = np.full(shape, value, spec.dtype)
-    return made
+def _alike(mine: Tensor, its: Tensor) -> bool:
+    if mine.shape != its.shape or mine.dtype.kind != "f":
+        return mine.shape == its.shape and bool(np.array_equal(mine, its))
+    finite = mine[np.isfinite(mine)]
+    most = float(np.abs(finite).max()) if finite.size else 0.0
+    return bool(np.allclose(mine, its, rtol=0, atol=_TOLERANCE * most, equal_nan=True))
 
 
-def _rows(outputs: Mapping[str, Tensor]) -> set[int]:
-    return set(itertools.chain.from_iterable(array.shape[:1] or (-1,) for array in outputs.values()))
+def _zeros(spec: TensorSpec, rows: int, size: int) -> Tensor:
+    return _filled(spec, np.zeros((rows, *_rest(spec, size))))
 
 
-def _elements(spec: TensorSpec, size: int) -> int:
-    return 3 * math.prod(size if known is None else known for known in spec.shape[1:])
+def _different(spec: TensorSpec, rows: int, size: int) -> Tensor:
+    shape = (rows, *_rest(spec, size))
+    return _filled(spec, np.sin(np.arange(1, math.prod(shape) + 1)).reshape(shape))
+
+
+def _filled(spec: TensorSpec, numbers: Tensor) -> Tensor:
+    """An input of such numbers; whole ones may be divisors, and are more often places in a table than sizes: 1 is good for all."""
+    if spec.datatype == "BYTES":
+        return np.full(numbers.shape, b"", object)
+    if spec.dtype.kind in "iu":
+        return np.ones(numbers.shape, spec.dtype)
+    return numbers > 0 if spec.dtype.kind == "b" else numbers.astype(spec.dtype)
+
+
+def _rest(spec: TensorSpec, size: int) -> list[int]:
+    return [size if known is None else known for known in spec.shape[1:]]
