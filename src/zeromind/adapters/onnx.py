@@ -30,7 +30,9 @@ class OnnxAdapter(Adapter):
 
     Strings are BYTES in UTF-8. A classifier's list of maps from class to probability, as scikit-learn's converter writes it,
     becomes FP32 ``[rows, classes]``, classes in ascending order. ``device`` is ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
-    The task's ``inputs`` and ``outputs`` may give shapes that the file leaves open.
+    The task's ``inputs`` and ``outputs`` may give shapes that the file leaves open. Requests are joined along a first dimension that all
+    tensors share and in which, as a few made-up rows show when the model is loaded, no row's answer depends on its neighbours; a task
+    that gives a size for it has them run one by one.
     """
 
     name = "onnx"
