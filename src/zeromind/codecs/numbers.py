@@ -34,7 +34,7 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
         array = _nested_text(data, len(spec.shape), spec)
     if array.size == 0:
         raise _refused(spec, "it holds no rows")
-    return spec.check(array)
+    return datatypes.rounded(spec.check(array), spec.datatype)
 
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
@@ -43,7 +43,9 @@ def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
         return quick
     try:
         data = _decoder(spec.datatype, 1).decode(text)
-        return _nested_text(data, 1, spec) if spec.datatype == "BYTES" else np.array(data, spec.dtype)
+        if spec.datatype == "BYTES":
+            return _nested_text(data, 1, spec)
+        return datatypes.rounded(np.array(data, spec.dtype), spec.datatype)
     except (msgspec.DecodeError, ValueError, OverflowError):
         return None
 
@@ -62,7 +64,7 @@ def _decoder(datatype: str, dimensions: int) -> msgspec.json.Decoder[Any]:
     kind = _SCALARS.get(datatype)
     if kind is None:  # narrower numbers: the parser checks the range, as it does for the widest by itself
         dtype = datatypes.NUMPY_OF[datatype]
-        least, most = datatypes.bounds(dtype)
+        least, most = datatypes.bounds(datatype)
         number = float if dtype.kind == "f" else int
         kind = Annotated[number, msgspec.Meta(ge=least, le=most)]
     for _ in range(dimensions):
