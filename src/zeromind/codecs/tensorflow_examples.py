@@ -68,7 +68,8 @@ def regress(body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
     Raises PREDICT_DATA if the body is no request, INPUT_MISSING, or INVALID_INPUT where the data or the model's outputs do not fit.
     """
     one_each = [spec for spec in _open_outputs(interface) if spec.datatype in _FLOATS and (len(spec.shape) == 1 or spec.shape[1:] == (1,))]
-    return _request(body, interface), functools.partial(_encode_regress, _only(one_each, "outputs", "[rows] or [rows, 1]"))
+    chosen = _only(one_each, "outputs", "[rows] or [rows, 1]")
+    return _request(body, interface), functools.partial(_encode_regress, chosen)
 
 
 def _encode_regress(spec: TensorSpec, response: InferResponse) -> bytes:

@@ -64,12 +64,12 @@ def plain(node: Node) -> Any:
 
 def is_list(node: Node) -> bool:
     """Whether it is a list."""
-    return memoryview(node)[:1] == b"[" if isinstance(node, msgspec.Raw) else isinstance(node, list)
+    return memoryview(node)[0] == ord("[") if isinstance(node, msgspec.Raw) else isinstance(node, list)
 
 
 def is_object(node: Node) -> bool:
     """Whether it is an object."""
-    return memoryview(node)[:1] == b"{" if isinstance(node, msgspec.Raw) else isinstance(node, dict)
+    return memoryview(node)[0] == ord("{") if isinstance(node, msgspec.Raw) else isinstance(node, dict)
 
 
 def members(node: Node, what: str) -> dict[str, Node]:

@@ -45,11 +45,12 @@ class Status(TensorFlowHandler):
     def get(self, model: str, version: str | None = None, label: str | None = None) -> None:
         """LOADING, AVAILABLE, UNLOADING, or END with the reason for which a configured model is not served."""
         _check_version(model, version, label)
-        failed = self.engine.registry.failed.get(model)
-        if failed is not None:
+        registry = self.engine.registry
+        failed = registry.failed.get(model)
+        if failed is not None and all(here.task.id != model for here in registry.models()):
             self.send(tensorflow_model.status("END", tensorflow_status.TABLE[failed.kind], failed.message))
         else:
-            self.send(tensorflow_model.status(_STATES[self.engine.registry.get(model).life.state]))
+            self.send(tensorflow_model.status(_STATES[registry.get(model).life.state]))
 
 
 class Metadata(TensorFlowHandler):
