@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import threading
 import zlib
 
 import pytest
@@ -22,7 +23,7 @@ class Skill:
     outputs = {"scores": ("float32", [None, 2])}
 
     def predict(self, picture):
-        mean = picture.mean(axis=(1, 2, 3)) / 255
+        mean = picture.mean(axis=(1, 2, 3))
         return np.stack([1 - mean, mean], axis=1)
 '''
 NAMED = '''
@@ -36,7 +37,7 @@ class Skill:
     def predict(self, x, k, word):
         return {"sum": x.sum(axis=1) + k, "word_bytes": [item[::-1] for item in word]}
 '''
-IMAGE = "image.ImageFilter"
+SEEN = {"model_file": "tfs_picture.py", "input_filters": {"picture": ["image.ImageFilter"]}}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends
 
 
@@ -50,8 +51,8 @@ def pool(models, thread_server):
         {"id": "named", "model_file": "tfs_named.py"},
         {"id": "lab", "model_file": "lab.py"},
         {"id": "split", "model_file": "sum.py", "input_filters": {"x": ["own.Split"]}, "output_filters": {"sum": ["own.Scale"]}},
-        {"id": "picture", "model_file": "tfs_picture.py", "input_filters": {"picture": [IMAGE]}, "labels": {"scores": ["dark", "bright"]}},
-        {"id": "best", "model_file": "tfs_picture.py", "input_filters": {"picture": [IMAGE]}, "output_filters": {"scores": ["argmax.ArgMaxFilter"]}},
+        {"id": "picture", **SEEN, "labels": {"scores": ["dark", "bright"]}},
+        {"id": "best", **SEEN, "output_filters": {"scores": ["argmax.ArgMaxFilter"]}},
         {"id": "broken", "model_file": "broken.onnx"},
     ]
     folders = [str(models / "filters")]
@@ -96,8 +97,6 @@ def test_a_configured_model_that_failed_says_why(pool):
 
 def test_a_model_that_loads_says_so(pool):
     with_slow = {"id": "slow", "model_file": "slow.py", "load_s": 60}
-    import threading
-
     loading = threading.Thread(target=pool.load, args=(with_slow,))
     loading.start()
     state = ""
