@@ -13,14 +13,23 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, tensorflow_serving, zeromind
+from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, tensorflow_serving, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
 from zeromind.http.tensorflow_serving import TensorFlowNotFound
 
 _access = logging.getLogger("zeromind.access")
 
-BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES, *oip.ROUTES, *tensorflow_serving.ROUTES)
+BUILT_IN: tuple[type[Handler], ...] = (
+    *zeromind.ROUTES,
+    *health.ROUTES,
+    *oip.ROUTES,
+    *oip_models.ROUTES,
+    *oip_repository.ROUTES,
+    *oip_memory.ROUTES,
+    *oip_settings.ROUTES,
+    *tensorflow_serving.ROUTES,
+)
 
 
 def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:
