@@ -28,7 +28,7 @@ service = pytest.importorskip("tritonclient.grpc")
 
 TensorProto = onnx.TensorProto
 FLOOR = 1500
-"""Of 2024 cases ONNX Runtime 1.32 runs 1681, with open dimensions 1648; another version may know fewer operators."""
+"""Of 2024 cases ONNX Runtime 1.32 runs 1681, with open dimensions 1640; another version may know fewer operators."""
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 OPEN = "_open"
 UNTOLD = {
