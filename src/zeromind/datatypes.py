@@ -89,7 +89,9 @@ def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def from_bfloat16(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The float32 numbers that uint16 bits of bfloat16 stand for, same shape."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    wide = bits.astype(np.uint32)
+    wide <<= np.uint32(16)
+    return wide.view(np.float32)
 
 
 def rounded(array: np.ndarray[Any, Any], datatype: str) -> np.ndarray[Any, Any]:

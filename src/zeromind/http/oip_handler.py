@@ -7,13 +7,10 @@ from typing import Any
 import orjson
 
 from zeromind import strictjson
-from zeromind.codecs import oip_fault
+from zeromind.codecs import oip_fault, oip_model
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import oip_status
 from zeromind.http.handler import Handler, NotFound
-
-VERSION = "1"
-"""The only version of every model."""
 
 
 class OipHandler(Handler):
@@ -46,6 +43,11 @@ class OipHandler(Handler):
         """Whether the query asks for the model without its filters: ``?filters=off``."""
         return self.get_query_argument("filters", "") in ("off", "false")
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether the client asks for JSON where the usual answer is empty."""
+        return "application/json" in self.request.headers.get("Accept", "")
+
     def empty(self) -> None:
         """Finish with an empty 200, which is what a deed that was done is answered."""
         self.finish()
@@ -65,5 +67,5 @@ class OipNotFound(OipHandler, NotFound):
 
 def check_version(model_id: str, version: str | None) -> None:
     """Raise MODEL_NOT_FOUND for a version that is not the model's."""
-    if version not in (None, "", VERSION):
+    if version not in (None, "", oip_model.VERSION):
         raise oip_fault.no_version(model_id, str(version))
