@@ -59,7 +59,9 @@ def events(answer):
 
 @pytest.mark.parametrize("version", ["", "/versions/1"])
 def test_one_answer(pool, version):
-    answer = pool.post(f"/v2/models/double{version}/generate", {"x": [1, 2, 3, 4], "id": "7", "parameters": {"mine": 1}, "temperature": 0.5})
+    answer = pool.post(
+        f"/v2/models/double{version}/generate", {"x": [1, 2, 3, 4], "id": "7", "parameters": {"mine": 1}, "temperature": 0.5}
+    )
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert answer.json == {"id": "7", "model_name": "double", "model_version": "1", "y": [2.0, 4.0, 6.0, 8.0]}
     nested = pool.post(f"/v2/models/double{version}/generate", {"x": [[1, 2, 3, 4], [5, 6, 7, 8]]})
@@ -74,7 +76,9 @@ def test_scalars_of_every_kind(pool):
 
 def test_each_response_is_an_event(pool):
     found = events(pool.post("/v2/models/streams/generate_stream", {"text": "hi", "times": 3, "id": "a"}))
-    assert found == [{"id": "a", "model_name": "streams", "model_version": "1", "word": "hi", "number": [float(at), None]} for at in range(3)]
+    assert found == [
+        {"id": "a", "model_name": "streams", "model_version": "1", "word": "hi", "number": [float(at), None]} for at in range(3)
+    ]
     assert events(pool.post("/v2/models/streams/generate_stream", {"text": "hi", "times": 0})) == []
     (only,) = events(pool.post("/v2/models/double/generate_stream", {"x": [1, 2, 3, 4]}))
     assert only["y"] == [2.0, 4.0, 6.0, 8.0]
@@ -129,7 +133,9 @@ def test_a_client_that_leaves_ends_its_stream(pool, folder, waiting):
     host, port = pool.address.split(":")
     body = json.dumps({"text": "lonely", "times": 1_000_000, "pause": 0.01}).encode()
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        connection.sendall(
+            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
         data = b""
         while data.count(b"data: ") < 2:  # they come one by one
             data += connection.recv(65536)
@@ -141,7 +147,9 @@ def test_a_slow_client_does_not_make_the_server_gather_its_events(pool, folder, 
     host, port = pool.address.split(":")
     body = json.dumps({"text": "x" * 100_000, "times": 2000}).encode()
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        connection.sendall(
+            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
         connection.recv(1)
         assert len(events(pool.post("/v2/models/double/generate_stream", {"x": [1, 2, 3, 4]}))) == 1
     waiting(lambda: "xxx ended" in (folder / "diary.txt").read_text())
