@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from zeromind.http.handler import Handler
+from zeromind.http.operation import NOTHING, OPEN_INFERENCE, Operation
 
 
 class Live(Handler):
@@ -10,6 +14,8 @@ class Live(Handler):
 
     route = "/v2/health/live"
     summary = "200 while the process answers."
+    dialect = OPEN_INFERENCE
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation()}
 
     def get(self) -> None:
         """An empty 200."""
@@ -21,6 +27,8 @@ class Ready(Handler):
 
     route = "/v2/health/ready"
     summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
+    dialect = OPEN_INFERENCE
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("It is not ready, and there is no body.", NOTHING)})}
 
     def get(self) -> None:
         """An empty 200 or 400, as Triton answers."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from zeromind.codecs import oip
 from zeromind.errors import ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.handler import Handler
+from zeromind.http.operation import OPEN_INFERENCE, PREDICTING, Operation, json
 from zeromind.tensors import InferRequest, Interface
 
 
@@ -15,6 +19,8 @@ class Infer(Handler):
     route = "/v2/models/([^/]+)/infer"
     shown = "/v2/models/{id}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON."
+    dialect = OPEN_INFERENCE
+    operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation(json("InferResponse"), body=json("InferRequest"), faults=PREDICTING)}
 
     async def post(self, model_id: str) -> None:
         """Answer with every output."""
