@@ -17,7 +17,7 @@ from zeromind.errors import ErrorKind
 from zeromind.http import envelope
 from zeromind.http.examples import EXAMPLES, Example
 from zeromind.http.handler import Handler
-from zeromind.http.operation import JSON, OWN, PAGES, ZEROMIND, Content, Dialect, Operation, Parameter, Schema, json
+from zeromind.http.operation import JSON, MODEL, NAME, OWN, PAGES, ZEROMIND, Content, Dialect, Operation, Parameter, Schema, json
 from zeromind.http.schemas import named, named_schemas
 
 _INTRODUCTION = """\
@@ -34,6 +34,8 @@ _REFUSED = {
 }
 """What the transport answers, whatever the route."""
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}}
+_PLACES = {"id": MODEL, "model": MODEL}
+"""What stands in a path under these names."""
 _GROUP = re.compile(r"\((?:\?P<(\w+)>)?[^()]*\)")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _MAY_STAND = re.compile(r"\[([^]]*)\]")
@@ -71,7 +73,7 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
     return {
         "openapi": "3.1.0",
         "info": {"title": "0Mind", "version": zeromind.__version__, "description": _INTRODUCTION},
-        "servers": [{"url": "."}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": dialect.name, "description": dialect.description} for dialect in dialects.values()],
         "paths": paths,
         "components": {
@@ -104,9 +106,7 @@ def _path(handler: type[Handler], dialect: Dialect, path: str, like: str) -> dic
     item: dict[str, Any] = {"x-like": like} if like else {}
     names = _PARAMETER.findall(path)
     if names:
-        item["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names
-        ]
+        item["parameters"] = [{"name": name, "in": "path", "required": True, "schema": _PLACES.get(name, NAME)} for name in names]
     examples = EXAMPLES.get(handler.shown or handler.route, ()) if not like else ()
     for method in handler.methods():
         item[method.lower()] = _operation(handler, dialect, method, path, [one for one in examples if one.method == method])

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
+from zeromind.config.task import ID
 from zeromind.errors import ErrorKind
 from zeromind.http import envelope
 
@@ -25,6 +26,8 @@ Content: TypeAlias = Mapping[str, Schema]
 JSON = "application/json"
 NOTHING: Content = {}
 NAME: Mapping[str, Any] = {"type": "string", "minLength": 1}
+MODEL: Mapping[str, Any] = {"type": "string", "pattern": f"^{ID.pattern}$"}
+"""A model's id."""
 
 K = ErrorKind
 LOADING = (

@@ -71,7 +71,7 @@ def _zeromind() -> dict[str, Any]:
         ),
         "Tasks": record(id=WHOLE, tasks=several(named("Task"))),
         "NewTask": _task(),
-        "Known": record({"check_sum": {**STRING, "description": "of the last answer"}}),
+        "Known": record({"check_sum": {"description": "of the last answer; anything but the present one asks for the ids"}}),
         "Models": record(id=WHOLE, check_sum=STRING, models=several(STRING)),
         "Interface": record(inputs=tensors, outputs=tensors, tool={**STRING, "description": "the adapter"}),
         "Loaded": record(result={"const": True}, load_time={**NUMBER, "description": "seconds"}, memory_consumed=WHOLE, model_id=STRING),

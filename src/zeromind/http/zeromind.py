@@ -13,13 +13,13 @@ import zeromind
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
-from zeromind.http.operation import FINDING, LOADING, PREDICTING, Operation, Parameter, json
+from zeromind.http.operation import FINDING, LOADING, MODEL, PREDICTING, Operation, Parameter, json
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 VERSION = [int(part) for part in zeromind.__version__.split(".")[:3]]
 
 _BOTH = ("GET", "POST")
-_ID = (Parameter("id", "Of the model."),)
+_ID = (Parameter("id", "Of the model.", MODEL),)
 
 
 class Info(Handler):
