@@ -60,22 +60,22 @@ ROUTES: tuple[type[Handler], ...] = (OpenApi,)
 
 def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (), pages: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
     """The document of a pool's handlers; ``own`` are its operator's, which come first, ``pages`` the path and summary of HTML pages."""
-    paths: dict[str, dict[str, Any]] = {}
+    described: dict[str, dict[str, Any]] = {}
     dialects: dict[str, Dialect] = {}
     for handler in (*own, *built_in):
         dialect = OWN if handler in own and handler.dialect is ZEROMIND else handler.dialect
         dialects.setdefault(dialect.name, dialect)
-        for path, like in _paths(handler):
-            paths.setdefault(path, _path(handler, dialect, path, like))
+        for path, like in paths(handler):
+            described.setdefault(path, _path(handler, dialect, path, like))
     for path, summary in pages:
         dialects.setdefault(PAGES.name, PAGES)
-        paths.setdefault(path, _page(path, summary))
+        described.setdefault(path, _page(path, summary))
     return {
         "openapi": "3.1.0",
         "info": {"title": "0Mind", "version": zeromind.__version__, "description": _INTRODUCTION},
         "servers": [{"url": "/"}],
         "tags": [{"name": dialect.name, "description": dialect.description} for dialect in dialects.values()],
-        "paths": paths,
+        "paths": described,
         "components": {
             "schemas": named_schemas(),
             "responses": {f"Refused{status}": _fault(status, [text], "Errors") for status, text in _REFUSED.items()},
@@ -84,13 +84,7 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
     }
 
 
-def faults() -> list[dict[str, Any]]:
-    """``{"code", "status", "name", "meaning"}`` of every kind of fault, by code."""
-    rows = [{"code": code, "status": status, "name": kind.name, "meaning": kind.value} for kind, (status, code) in envelope.TABLE.items()]
-    return sorted(rows, key=lambda row: (row["code"], row["status"]))
-
-
-def _paths(handler: type[Handler]) -> Iterator[tuple[str, str]]:
+def paths(handler: type[Handler]) -> Iterator[tuple[str, str]]:
     """The paths that a handler answers, each with the one that it extends: one if nothing in them is optional, as in ``/a[/{b}]``."""
     shown = handler.shown
     if not shown:
@@ -100,6 +94,12 @@ def _paths(handler: type[Handler]) -> Iterator[tuple[str, str]]:
     yield shortest, ""
     if shortest != shown:
         yield _MAY_STAND.sub(r"\1", shown), shortest
+
+
+def faults() -> list[dict[str, Any]]:
+    """``{"code", "status", "name", "meaning"}`` of every kind of fault, by code."""
+    rows = [{"code": code, "status": status, "name": kind.name, "meaning": kind.value} for kind, (status, code) in envelope.TABLE.items()]
+    return sorted(rows, key=lambda row: (row["code"], row["status"]))
 
 
 def _path(handler: type[Handler], dialect: Dialect, path: str, like: str) -> dict[str, Any]:
