@@ -13,7 +13,7 @@ from zeromind.http.handler import Handler
 from zeromind.http.operation import OPEN_INFERENCE, OWN, ZEROMIND, Operation, Parameter
 from zeromind.http.operation import json as json_body
 
-NO_ROUTE = {ErrorKind.ROUTE_NOT_FOUND, ErrorKind.METHOD_NOT_ALLOWED}
+NO_ROUTE = {ErrorKind.ROUTE_NOT_FOUND, ErrorKind.METHOD_NOT_ALLOWED, ErrorKind.NOT_SUPPORTED}
 """What no documented request can meet."""
 DOCUMENT = json.loads(json.dumps(openapi.document(app.BUILT_IN, (), [(page.route, page.summary) for page in pages.LISTED])))
 OPERATIONS = [

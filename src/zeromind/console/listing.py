@@ -32,6 +32,11 @@ class Listing:
         """``{"code", "status", "name", "meaning"}`` of every kind of fault."""
         return list(self._document["x-faults"])
 
+    def refusals(self) -> list[Row]:
+        """``{"status", "meaning"}`` of what any request may be answered."""
+        answers = self._document["components"]["responses"]
+        return [{"status": name.removeprefix("Refused"), "meaning": answer["description"]} for name, answer in answers.items()]
+
     def _routes(self, tag: str) -> Iterator[Row]:
         for path, item in self._document["paths"].items():
             operations = {method: item[method] for method in _METHODS if method in item}
@@ -61,14 +66,15 @@ class Listing:
         for media, content in request.get("content", {}).items():
             yield self._body("body" if request.get("required") else "body, optional", media, content)
         for status, answer in operation["responses"].items():
-            fault = not status.startswith("2")
-            response = self._resolved(answer)
-            contents = response.get("content", {})
-            if fault or not contents:
-                yield {"what": status, "where": "", "text": response["description"], "shape": ""}
-                continue
-            for media, content in contents.items():
-                yield self._body(status, media, content)
+            if "$ref" not in answer:  # those are everybody's
+                yield from self._answer(status, answer)
+
+    def _answer(self, status: str, answer: Row) -> Iterator[Row]:
+        contents = answer.get("content", {}) if status.startswith("2") else {}
+        for media, content in contents.items():
+            yield self._body(status, media, content)
+        if not contents:
+            yield {"what": status, "where": "", "text": answer["description"], "shape": ""}
 
     def _body(self, what: str, media: str, content: Row) -> Row:
         schema = self._resolved(content.get("schema", {}))

@@ -112,8 +112,7 @@ class Docs(Page):
     def get(self) -> None:
         """The page; its examples speak of the address under which the reader reached it."""
         base = f"{self.request.protocol}://{self.request.host}"
-        groups, faults = self._listing.groups(), self._listing.faults()
-        self.render("docs.html", groups=groups, faults=faults, curl=lambda example: curl(base, example), marked=marked)
+        self.render("docs.html", listing=self._listing, curl=lambda example: curl(base, example), marked=marked)
 
 
 def marked(text: str) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from zeromind.codecs import oip
-from zeromind.errors import ZeroMindError
-from zeromind.http import envelope
 from zeromind.http.handler import Handler
 from zeromind.http.operation import OPEN_INFERENCE, PREDICTING, Operation, json
 from zeromind.tensors import InferRequest, Interface
@@ -36,10 +34,6 @@ class Infer(Handler):
         response = await self.engine.infer(model_id, decode)
         assert codec is not None, "it has decoded the request"  # noqa: S101 - a fault of ours
         self.send(codec.encode(response, request_id))
-
-    def encode_error(self, error: ZeroMindError) -> bytes:
-        """``{"error": sentence}``."""
-        return envelope.plain(error)
 
 
 ROUTES: tuple[type[Handler], ...] = (Infer,)

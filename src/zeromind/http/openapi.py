@@ -23,9 +23,8 @@ from zeromind.http.schemas import named, named_schemas
 _INTRODUCTION = """\
 Trained models of many frameworks behind one port, in several dialects. JSON bodies need the header `Content-Type: application/json`.
 What is refused before its route is known (no HTTP, too large, too slow) is told in 0Mind's form of errors."""
-_EVERYWHERE = (ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.INTERNAL)
 _REFUSED = {
-    400: "the request is no HTTP that this server understands",
+    400: "the request cannot be understood",
     408: "the request did not come in time",
     413: ErrorKind.BODY_TOO_LARGE.value,
     431: "the request's head is too large",
@@ -167,7 +166,8 @@ def _content(content: Content, examples: Sequence[Example] = ()) -> dict[str, An
 def _responses(declared: Operation, dialect: Dialect) -> dict[str, Any]:
     responses: dict[str, Any] = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in _REFUSED}
     meanings: dict[int, list[str]] = {}
-    for kind in dict.fromkeys((*_EVERYWHERE, *declared.faults)):
+    asked = (ErrorKind.REQUEST_ATTRIBUTE,) if any(parameter.required for parameter in declared.parameters) else ()
+    for kind in dict.fromkeys((*asked, *declared.faults, ErrorKind.INTERNAL)):
         meanings.setdefault(dialect.statuses[kind], []).append(kind.value)
     responses.update({str(status): _fault(status, texts, dialect.fault) for status, texts in meanings.items()})
     answer = ("The answer." if declared.answer else "No body.", declared.answer)

@@ -130,4 +130,5 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "tasks": several({"type": "object"}),
     "tensors": several(record(name=STRING, type=STRING, shape=several(_SIZE))),
     "filters": by_name(several(_FILTER)),
+    "labels": by_name({"anyOf": [several(STRING), STRING]}),
 }
