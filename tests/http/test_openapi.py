@@ -7,13 +7,19 @@ import pytest
 from openapi_spec_validator import validate
 
 from zeromind.console import pages
-from zeromind.errors import ErrorKind
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import app, envelope, openapi
 from zeromind.http.handler import Handler
 from zeromind.http.operation import OPEN_INFERENCE, OWN, ZEROMIND, Operation, Parameter
 from zeromind.http.operation import json as json_body
 
-NO_ROUTE = {ErrorKind.ROUTE_NOT_FOUND, ErrorKind.METHOD_NOT_ALLOWED, ErrorKind.NOT_SUPPORTED}
+NO_ROUTE = {
+    ErrorKind.ROUTE_NOT_FOUND,
+    ErrorKind.METHOD_NOT_ALLOWED,
+    ErrorKind.NOT_SUPPORTED,
+    ErrorKind.REGION_NOT_FOUND,
+    ErrorKind.REGION_EXISTS,
+}
 """What no documented request can meet."""
 DOCUMENT = json.loads(json.dumps(openapi.document(app.BUILT_IN, (), [(page.route, page.summary) for page in pages.LISTED])))
 OPERATIONS = [
@@ -72,6 +78,15 @@ def test_every_operation_says_how_it_ends(path, method):
 def test_no_two_operations_have_the_same_id():
     ids = [DOCUMENT["paths"][path][method]["operationId"] for path, method in OPERATIONS]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("handler", app.BUILT_IN)
+def test_a_handlers_faults_are_its_dialects(handler):
+    form = DOCUMENT["components"]["schemas"][handler.dialect.fault]
+    for kind in ErrorKind:
+        error = ZeroMindError(kind, "a sentence", "x")
+        assert handler.status_of(None, error) == handler.dialect.statuses[kind]
+        assert list(json.loads(handler.encode_error(None, error))) == form["required"]
 
 
 def test_every_kind_of_fault_is_told_where_it_can_happen():

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from zeromind.http.handler import Handler
-from zeromind.http.operation import NOTHING, OPEN_INFERENCE, Operation
+from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import NOTHING, Operation
 
 
-class Live(Handler):
+class Live(OipHandler):
     """The process answers."""
 
     route = "/v2/health/live"
     summary = "200 while the process answers."
-    dialect = OPEN_INFERENCE
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation()}
 
     def get(self) -> None:
@@ -22,12 +22,11 @@ class Live(Handler):
         self.finish()
 
 
-class Ready(Handler):
+class Ready(OipHandler):
     """Every configured task has loaded or failed."""
 
     route = "/v2/health/ready"
     summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
-    dialect = OPEN_INFERENCE
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("It is not ready, and there is no body.", NOTHING)})}
 
     def get(self) -> None:

@@ -7,17 +7,17 @@ from typing import ClassVar
 
 from zeromind.codecs import oip
 from zeromind.http.handler import Handler
-from zeromind.http.operation import OPEN_INFERENCE, PREDICTING, Operation, json
+from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import PREDICTING, Operation, json
 from zeromind.tensors import InferRequest, Interface
 
 
-class Infer(Handler):
+class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
     route = "/v2/models/([^/]+)/infer"
     shown = "/v2/models/{id}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON."
-    dialect = OPEN_INFERENCE
     operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation(json("InferResponse"), body=json("InferRequest"), faults=PREDICTING)}
 
     async def post(self, model_id: str) -> None:

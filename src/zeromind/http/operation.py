@@ -11,12 +11,12 @@ A handler that declares nothing is documented by its route, its methods and its 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from zeromind.config.task import ID
-from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.http import envelope
+from zeromind.errors import ErrorKind
+from zeromind.http import envelope, oip_status
 
 Schema: TypeAlias = "str | Mapping[str, Any]"
 """A JSON Schema, or the name of one of ``http.schemas``."""
@@ -79,17 +79,16 @@ _STATUSES = {kind: status for kind, (status, _) in envelope.TABLE.items()}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dialect:
-    """A family of routes: its name, a sentence about it, and its errors: their schema's name, their bytes, the status of each kind."""
+    """A family of routes: its name, a sentence about it, the schema of its errors and the status of each kind of them."""
 
     name: str
     description: str
     fault: str = "Errors"
-    encode: Callable[[ZeroMindError], bytes] = envelope.body
     statuses: Mapping[ErrorKind, int] = dataclasses.field(default_factory=lambda: _STATUSES)
 
 
 ZEROMIND = Dialect("0Mind", "Its own requests: a model's `id` is a query argument, data go by the names of inputs and outputs.")
-OPEN_INFERENCE = Dialect("Open Inference Protocol", "Version 2, as Triton's and KServe's clients speak it.", "Fault", envelope.plain)
+OPEN_INFERENCE = Dialect("Open Inference Protocol", "Version 2, as Triton's and KServe's clients speak it.", "Fault", oip_status.TABLE)
 OWN = Dialect("Of this pool", "Routes that the pool's operator has added.")
 PAGES = Dialect("Pages", "For people, and this document.")
 
