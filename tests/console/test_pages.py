@@ -103,6 +103,19 @@ def test_docs_list_every_route_with_its_methods(pool):
         assert f"curl {pool.url}{path}" in articles[path] or f"{pool.url}{path}" in articles[path]
 
 
+def test_docs_are_made_of_the_openapi_document(pool):
+    text = pool.request("/docs")[2].decode()
+    document = json.loads(pool.request("/openapi.json")[2])
+    assert re.findall(r'<article class="card stack" id="([^"]+)">', text) == [
+        path for tag in document["tags"] for path, item in document["paths"].items() if tag["name"] in str(item)
+    ]
+    assert re.findall(r'<h2 id="group-\d+">([^<]+)<', text) == [tag["name"] for tag in document["tags"]]
+    assert {"Of this pool", "0Mind", "Open Inference Protocol", "Pages"} <= {tag["name"] for tag in document["tags"]}
+    article = text.partition('id="/model/drop"')[2].partition("</article>")[0]
+    for part in ("GET, POST: what it takes and gives", "<code>id</code>", "model id not found", "&quot;unload_time&quot;: number"):
+        assert part in article
+
+
 def test_docs_list_every_fault(pool):
     text = pool.request("/docs")[2].decode()
     assert set(re.findall(r'<tr id="(\w+)"', text)) == {kind.name for kind in ErrorKind}

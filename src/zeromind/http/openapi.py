@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import orjson
+
 import zeromind
 from zeromind import strictjson
 from zeromind.errors import ErrorKind
@@ -18,7 +20,8 @@ from zeromind.http import envelope
 from zeromind.http.examples import EXAMPLES, Example
 from zeromind.http.handler import Handler
 from zeromind.http.operation import JSON, MODEL, NAME, OWN, PAGES, ZEROMIND, Content, Dialect, Operation, Parameter, Schema, json
-from zeromind.http.schemas import named, named_schemas
+from zeromind.http.schema import REFERENCE, named
+from zeromind.http.schemas import named_schemas
 
 _INTRODUCTION = """\
 Trained models of many frameworks behind one port, in several dialects. JSON bodies need the header `Content-Type: application/json`.
@@ -36,6 +39,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "required": T
 _PLACES = {"id": MODEL, "model": MODEL}
 """What stands in a path under these names."""
 _GROUP = re.compile(r"\((?:\?P<(\w+)>)?[^()]*\)")
+_REFERENCES = re.compile(rf'"{REFERENCE}(\w+)"')
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _MAY_STAND = re.compile(r"\[([^]]*)\]")
 
@@ -69,16 +73,14 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
     for path, summary in pages:
         dialects.setdefault(PAGES.name, PAGES)
         described.setdefault(path, _page(path, summary))
+    responses = {f"Refused{status}": _fault(status, [text], "Errors") for status, text in _REFUSED.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "0Mind", "version": zeromind.__version__, "description": _INTRODUCTION},
         "servers": [{"url": "/"}],
         "tags": [{"name": dialect.name, "description": dialect.description} for dialect in dialects.values()],
         "paths": described,
-        "components": {
-            "schemas": named_schemas(),
-            "responses": {f"Refused{status}": _fault(status, [text], "Errors") for status, text in _REFUSED.items()},
-        },
+        "components": {"schemas": _used(named_schemas(), [described, responses]), "responses": responses},
         "x-faults": faults(),
     }
 
@@ -184,6 +186,18 @@ def _fault(status: int, meanings: list[str], form: str) -> dict[str, Any]:
     if status == 503:
         fault["headers"] = _RETRY_AFTER
     return fault
+
+
+def _used(schemas: Mapping[str, Any], users: Any) -> dict[str, Any]:
+    """Those of the schemas to which something refers, be it another that is used."""
+    used: dict[str, Any] = {}
+    asked = [users]
+    while asked:
+        for name in _REFERENCES.findall(orjson.dumps(asked.pop()).decode()):
+            if name not in used:
+                used[name] = schemas[name]
+                asked.append(schemas[name])
+    return used
 
 
 def _page(path: str, summary: str) -> dict[str, Any]:

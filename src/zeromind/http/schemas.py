@@ -5,43 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zeromind import datatypes
 from zeromind.config.options import TASK, Option
-from zeromind.http import envelope
-
-REFERENCE = "#/components/schemas/"
-
-STRING = {"type": "string"}
-NUMBER = {"type": "number"}
-WHOLE = {"type": "integer"}
-TRUTH = {"type": "boolean"}
-ANYTHING: dict[str, Any] = {}
-
-
-def named(name: str) -> dict[str, Any]:
-    """A reference to a schema of the table."""
-    return {"$ref": REFERENCE + name}
-
-
-def several(items: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """A list."""
-    return {"type": "array", "items": items, **more}
-
-
-def record(optional: Mapping[str, Any] | None = None, /, **properties: Any) -> dict[str, Any]:
-    """An object with these properties, all of which it must have, and perhaps ``optional`` ones."""
-    required = {"required": list(properties)} if properties else {}
-    return {"type": "object", "properties": {**properties, **(optional or {})}, **required}
-
-
-def by_name(values: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """An object of name → value."""
-    return {"type": "object", "additionalProperties": values, **more}
+from zeromind.http import envelope, oip_schemas, tensorflow_schemas
+from zeromind.http.schema import ANYTHING, NUMBER, STRING, TRUTH, WHOLE, by_name, named, record, several
 
 
 def named_schemas() -> dict[str, Any]:
-    """The whole table."""
-    return {**_zeromind(), **_open_inference()}
+    """Those of every dialect."""
+    return {**_zeromind(), **oip_schemas.schemas(), **tensorflow_schemas.schemas()}
 
 
 def _zeromind() -> dict[str, Any]:
@@ -82,22 +53,6 @@ def _zeromind() -> dict[str, Any]:
         ),
         "Stop": record(pool_id={**WHOLE, "description": "as /info shows it"}),
         "Stopping": record(result={"const": "accepted"}, id=WHOLE),
-    }
-
-
-def _open_inference() -> dict[str, Any]:
-    datatype = {"type": "string", "enum": list(datatypes.NUMPY_OF)}
-    shape = several({**WHOLE, "minimum": 0})
-    data = {"type": "array", "description": "flat or nested, row by row"}
-    return {
-        "Fault": record(error=STRING),
-        "InferRequest": record({"id": STRING}, inputs=several(record(name=STRING, shape=shape, datatype=datatype, data=data))),
-        "InferResponse": record(
-            {"id": STRING},
-            model_name=STRING,
-            model_version=STRING,
-            outputs=several(record(name=STRING, datatype=datatype, shape=shape, data=data)),
-        ),
     }
 
 
