@@ -75,9 +75,7 @@ def test_what_any_request_may_be_answered_stands_once():
         ({"type": "object", "additionalProperties": STRING}, "{name: string, …}"),
         ({"type": "object", "properties": {"a": STRING, "b": {"$ref": "#/components/schemas/Thing"}}, "required": ["b"]},
          '{"a"?: string, "b": {"name": string}}'),
-        ({"type": "object", "properties": {name * 20: STRING for name in "abcd"}},
-         '{\n  "aaaaaaaaaaaaaaaaaaaa"?: string,\n  "bbbbbbbbbbbbbbbbbbbb"?: string,\n'
-         '  "cccccccccccccccccccc"?: string,\n  "dddddddddddddddddddd"?: string\n}'),
+        ({"type": "object", "properties": {"a" * 99: STRING, "b": STRING}}, f'{{\n  "{"a" * 99}"?: string,\n  "b"?: string\n}}'),
     ],
 )  # fmt: skip
 def test_a_schema_is_shown_as_the_json_that_it_means(schema, shape):

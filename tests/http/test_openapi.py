@@ -21,6 +21,7 @@ NO_ROUTE = {
     ErrorKind.REGION_EXISTS,
 }
 """What no documented request can meet."""
+TOO_LARGE = "send less, or raise 'max_body_bytes' of the pool"
 DOCUMENT = json.loads(json.dumps(openapi.document(app.BUILT_IN, (), [(page.route, page.summary) for page in pages.LISTED])))
 OPERATIONS = [
     (path, method) for path, item in DOCUMENT["paths"].items() for method in ("get", "head", "post", "put", "delete") if method in item
@@ -179,3 +180,12 @@ def test_it_is_served(thread_server):
         assert answer.json == DOCUMENT
         assert pool.post("/openapi.json", {}).headers["Allow"] == "GET"
         assert pool.get("/openapi.json", headers={"If-None-Match": answer.headers["Etag"]}).status == 304
+
+
+@pytest.mark.parametrize("route", ["/model/load", "/v2/models/x/infer"])
+def test_what_the_transport_refuses_has_the_form_of_every_dialect(thread_server, route):
+    with thread_server(max_body_bytes=10) as pool:
+        answer = pool.post(route, {"too": "large a body"})
+    assert answer.status == 413
+    assert answer.json["error"] == answer.json["errors"][0]["message"] == "the body is larger than 10 bytes: " + TOO_LARGE
+    assert sorted(answer.json) == sorted(DOCUMENT["components"]["schemas"]["Refusal"]["required"])

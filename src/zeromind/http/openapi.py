@@ -25,7 +25,7 @@ from zeromind.http.schemas import named_schemas
 
 _INTRODUCTION = """\
 Trained models of many frameworks behind one port, in several dialects. JSON bodies need the header `Content-Type: application/json`.
-What is refused before its route is known (no HTTP, too large, too slow) is told in 0Mind's form of errors."""
+What is refused before its route is known (no HTTP, too large, too slow) is told in every dialect's form at once."""
 _REFUSED = {
     400: "the request cannot be understood",
     408: "the request did not come in time",
@@ -73,7 +73,7 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
     for path, summary in pages:
         dialects.setdefault(PAGES.name, PAGES)
         described.setdefault(path, _page(path, summary))
-    responses = {f"Refused{status}": _fault(status, [text], "Errors") for status, text in _REFUSED.items()}
+    responses = {f"Refused{status}": _fault(status, [text], "Refusal") for status, text in _REFUSED.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "0Mind", "version": zeromind.__version__, "description": _INTRODUCTION},
