@@ -14,13 +14,22 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, openapi, zeromind
+from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
 
 _access = logging.getLogger("zeromind.access")
 
-BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES, *oip.ROUTES, *openapi.ROUTES)
+BUILT_IN: tuple[type[Handler], ...] = (
+    *zeromind.ROUTES,
+    *health.ROUTES,
+    *oip.ROUTES,
+    *oip_models.ROUTES,
+    *oip_repository.ROUTES,
+    *oip_memory.ROUTES,
+    *oip_settings.ROUTES,
+    *openapi.ROUTES,
+)
 
 
 def build(

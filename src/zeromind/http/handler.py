@@ -40,7 +40,7 @@ class Handler(tornado.web.RequestHandler):
     """What the route does, in one sentence, for the list of routes."""
     shown: ClassVar[str] = ""
     """How the list of routes writes the route, where the expression itself is not fit to be read: ``{name}`` is any part of a
-    path, ``[what may stand]`` there or not."""
+    path, ``[what may stand]`` there or not, ``(one|or|another)``."""
     dialect: ClassVar[Dialect] = ZEROMIND
     """The form of its errors, and where the list of routes puts it."""
     operations: ClassVar[Mapping[str, Operation]] = {}

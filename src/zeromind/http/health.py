@@ -18,8 +18,11 @@ class Live(OipHandler):
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation()}
 
     def get(self) -> None:
-        """An empty 200."""
-        self.finish()
+        """An empty 200, with ``Accept: application/json`` one that says so in JSON."""
+        if self.wants_json:
+            self.send({"live": True})
+        else:
+            self.empty()
 
 
 class Ready(OipHandler):
@@ -30,9 +33,13 @@ class Ready(OipHandler):
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("It is not ready, and there is no body.", NOTHING)})}
 
     def get(self) -> None:
-        """An empty 200 or 400, as Triton answers."""
-        self.set_status(200 if self.engine.ready else 400)
-        self.finish()
+        """An empty 200 or 400, as Triton answers, with ``Accept: application/json`` one that says so in JSON."""
+        ready = self.engine.ready
+        self.set_status(200 if ready else 400)
+        if self.wants_json:
+            self.send({"ready": ready})
+        else:
+            self.empty()
 
 
 ROUTES: tuple[type[Handler], ...] = (Live, Ready)

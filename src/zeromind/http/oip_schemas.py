@@ -99,7 +99,7 @@ def _settings() -> dict[str, Any]:
     }
     return {
         "Trace": record(**trace, trace_file=STRING, trace_mode=STRING),
-        "TraceChange": record(change),
+        "TraceChange": {**record(change), "additionalProperties": False},
         "Logs": record(**logs, log_file=STRING),
-        "LogsChange": record(logs),
+        "LogsChange": {**record(logs), "additionalProperties": False},
     }

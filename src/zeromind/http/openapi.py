@@ -41,7 +41,7 @@ _PLACES = {"id": MODEL, "model": MODEL}
 _GROUP = re.compile(r"\((?:\?P<(\w+)>)?[^()]*\)")
 _REFERENCES = re.compile(rf'"{REFERENCE}(\w+)"')
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_MAY_STAND = re.compile(r"\[([^]]*)\]")
+_CHOICE = re.compile(r"([\[(])([^][()]*)[\])]")
 
 
 class OpenApi(Handler):
@@ -91,10 +91,18 @@ def paths(handler: type[Handler]) -> Iterator[tuple[str, str]]:
     if not shown:
         count = iter(range(1, 100))
         shown = _GROUP.sub(lambda group: f"{{{group[1] or f'argument{next(count)}'}}}", handler.route).replace("\\", "")
-    shortest = _MAY_STAND.sub("", shown)
-    yield shortest, ""
-    if shortest != shown:
-        yield _MAY_STAND.sub(r"\1", shown), shortest
+    first, *others = sorted(_expanded(shown), key=len)
+    yield first, ""
+    yield from ((path, first) for path in others)
+
+
+def _expanded(shown: str) -> set[str]:
+    """The paths for which one stands: with and without what is in brackets, and with each of ``(one|or|another)``."""
+    group = _CHOICE.search(shown)
+    if group is None:
+        return {shown}
+    choices = group[2].split("|") if group[1] == "(" else ["", group[2]]
+    return {path for choice in choices for path in _expanded(shown[: group.start()] + choice + shown[group.end() :])}
 
 
 def faults() -> list[dict[str, Any]]:
@@ -172,8 +180,8 @@ def _responses(declared: Operation, dialect: Dialect) -> dict[str, Any]:
     for kind in dict.fromkeys((*asked, *declared.faults, ErrorKind.INTERNAL)):
         meanings.setdefault(dialect.statuses[kind], []).append(kind.value)
     responses.update({str(status): _fault(status, texts, dialect.fault) for status, texts in meanings.items()})
-    answer = ("The answer." if declared.answer else "No body.", declared.answer)
-    for status, (meaning, content) in {200: answer, **declared.also}.items():
+    good = {} if declared.answer is None else {200: ("The answer." if declared.answer else "No body.", declared.answer)}
+    for status, (meaning, content) in {**good, **declared.also}.items():
         responses[str(status)] = {"description": meaning, **({"content": _content(content)} if content else {})}
     if declared.headers:
         fields = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in declared.headers.items()}

@@ -60,12 +60,12 @@ class Parameter:
 class Operation:
     """One method of a route.
 
-    ``answer`` is the body of the 200, ``also`` what further statuses that are no faults of the dialect's form mean, with their bodies;
-    ``headers`` are header fields of the 200 with what they mean. ``faults`` are the kinds of error that its own
-    code raises; what the transport and the base handler refuse need not be told.
+    ``answer`` is the body of the 200, None where there never is one; ``also`` are further statuses that are no faults of the dialect's
+    form: what they mean, and their bodies; ``headers`` are header fields of the 200 with what they mean. ``faults`` are the kinds of
+    error that its own code raises; what the transport and the base handler refuse need not be told.
     """
 
-    answer: Content = dataclasses.field(default_factory=dict)
+    answer: Content | None = dataclasses.field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     body: Content = dataclasses.field(default_factory=dict)
     needs_body: bool = True
@@ -91,6 +91,10 @@ ZEROMIND = Dialect("0Mind", "Its own requests: a model's `id` is a query argumen
 OPEN_INFERENCE = Dialect("Open Inference Protocol", "Version 2, as Triton's and KServe's clients speak it.", "Fault", oip_status.TABLE)
 OWN = Dialect("Of this pool", "Routes that the pool's operator has added.")
 PAGES = Dialect("Pages", "For people, and this document.")
+
+
+FILTERS = (Parameter("filters", "`off`: the model without its filters.", {"type": "string"}, required=False),)
+"""What the Open Inference Protocol's routes take to look past a model's filters."""
 
 
 def json(schema: Schema) -> Content:
