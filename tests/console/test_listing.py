@@ -16,7 +16,7 @@ DOCUMENT = {
                 "summary": "Takes.",
                 "parameters": [{"name": "q", "in": "query", "description": "Of `q`."}],
                 "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}},
-                "responses": {"400": {"description": "wrong"}, "500": {"$ref": "#/components/responses/Refused500"}},
+                "responses": {"400": {"description": "wrong"}, "500": {"$ref": "#/components/responses/Errors500"}},
             },
         },
         "/a/{b}": {"x-like": "/a", "get": {"tags": ["One"], "summary": "Gives.", "responses": {}}},
@@ -24,7 +24,7 @@ DOCUMENT = {
     },
     "components": {
         "schemas": {"Thing": {"type": "object", "properties": {"name": STRING}, "required": ["name"], "description": "a thing"}},
-        "responses": {"Refused500": {"description": "unknown"}},
+        "responses": {"Errors500": {"description": "unknown"}},
     },
     "x-faults": [],
 }

@@ -35,7 +35,8 @@ class Listing:
     def refusals(self) -> list[Row]:
         """``{"status", "meaning"}`` of what any request may be answered."""
         answers = self._document["components"]["responses"]
-        return [{"status": name.removeprefix("Refused"), "meaning": answer["description"]} for name, answer in answers.items()]
+        meanings = {name[-3:]: answer["description"] for name, answer in answers.items()}
+        return [{"status": status, "meaning": meaning} for status, meaning in meanings.items()]
 
     def _routes(self, tag: str) -> Iterator[Row]:
         for path, item in self._document["paths"].items():

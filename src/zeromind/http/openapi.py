@@ -34,7 +34,7 @@ _REFUSED = {
     500: ErrorKind.INTERNAL.value,
     503: "the server has all the connections that it takes",
 }
-"""What the transport answers, whatever the route."""
+"""What the transport or the base handler answers, whatever the route."""
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}}
 _PLACES = {"id": MODEL, "model": MODEL}
 """What stands in a path under these names."""
@@ -73,7 +73,8 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
     for path, summary in pages:
         dialects.setdefault(PAGES.name, PAGES)
         described.setdefault(path, _page(path, summary))
-    responses = {f"Refused{status}": _fault(status, [text], "Refusal") for status, text in _REFUSED.items()}
+    forms = {PAGES.fault, *(dialect.fault for dialect in dialects.values())}
+    responses = {f"{form}{status}": _fault(status, [text], form) for form in sorted(forms) for status, text in _REFUSED.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "0Mind", "version": zeromind.__version__, "description": _INTRODUCTION},
@@ -174,10 +175,10 @@ def _content(content: Content, examples: Sequence[Example] = ()) -> dict[str, An
 
 
 def _responses(declared: Operation, dialect: Dialect) -> dict[str, Any]:
-    responses: dict[str, Any] = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in _REFUSED}
+    responses = _refused(dialect.fault)
     meanings: dict[int, list[str]] = {}
     asked = (ErrorKind.REQUEST_ATTRIBUTE,) if any(parameter.required for parameter in declared.parameters) else ()
-    for kind in dict.fromkeys((*asked, *declared.faults, ErrorKind.INTERNAL)):
+    for kind in dict.fromkeys((*asked, *declared.faults)):
         meanings.setdefault(dialect.statuses[kind], []).append(kind.value)
     responses.update({str(status): _fault(status, texts, dialect.fault) for status, texts in meanings.items()})
     good = {} if declared.answer is None else {200: ("The answer." if declared.answer else "No body.", declared.answer)}
@@ -187,6 +188,10 @@ def _responses(declared: Operation, dialect: Dialect) -> dict[str, Any]:
         fields = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in declared.headers.items()}
         responses["200"]["headers"] = fields
     return dict(sorted(responses.items()))
+
+
+def _refused(form: str) -> dict[str, Any]:
+    return {str(status): {"$ref": f"#/components/responses/{form}{status}"} for status in _REFUSED}
 
 
 def _fault(status: int, meanings: list[str], form: str) -> dict[str, Any]:
@@ -211,7 +216,7 @@ def _used(schemas: Mapping[str, Any], users: Any) -> dict[str, Any]:
 def _page(path: str, summary: str) -> dict[str, Any]:
     """A page of HTML, which answers HEAD too."""
     shared = {"tags": [PAGES.name], "summary": summary}
-    refused = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in _REFUSED}
+    refused = _refused(PAGES.fault)
     text = {"schema": {"type": "string"}}
     answers = {"200": {"description": "The page.", "content": {"text/html": text}}, **refused}
     return {

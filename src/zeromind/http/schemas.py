@@ -25,7 +25,6 @@ def _zeromind() -> dict[str, Any]:
     )
     return {
         "Errors": record(errors=several(fault, minItems=1)),
-        "Refusal": record(errors=several(fault, minItems=1), error=STRING),
         "Info": record(
             service={"const": "ModelPool"},
             id=WHOLE,

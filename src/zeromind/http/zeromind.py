@@ -96,7 +96,9 @@ class ModelList(Handler):
     summary = "The ids of the loaded models and their check sum; no ids if the request's `check_sum` is the present one."
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(json("Models")),
-        "POST": Operation(json("Models"), body=json("Known"), needs_body=False, faults=(ErrorKind.CONTENT_TYPE,)),
+        "POST": Operation(
+            json("Models"), body=json("Known"), needs_body=False, faults=(ErrorKind.CONTENT_TYPE, ErrorKind.REQUEST_ATTRIBUTE)
+        ),
     }
 
     def get(self) -> None:
@@ -193,7 +195,9 @@ class CommandStop(Handler):
     route = "/command/stop"
     summary = "Stop the pool whose id is `pool_id` in the body."
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation(json("Stopping"), body=json("Stop"), faults=(ErrorKind.CONTENT_TYPE, ErrorKind.POOL_ID))
+        "POST": Operation(
+            json("Stopping"), body=json("Stop"), faults=(ErrorKind.CONTENT_TYPE, ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.POOL_ID)
+        )
     }
 
     def post(self) -> None:
