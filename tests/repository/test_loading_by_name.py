@@ -48,9 +48,16 @@ async def kind_of(awaitable):
     return caught.value.kind
 
 
-async def gone(made, name):
-    while states(made).get(name) not in ("UNAVAILABLE", None):
+async def until(condition):
+    for _ in range(2000):
+        if condition():
+            return
         await asyncio.sleep(0.01)
+    pytest.fail("it did not happen in time")
+
+
+async def gone(made, name):
+    await until(lambda: states(made).get(name) in ("UNAVAILABLE", None))
 
 
 def total(made, name="sum"):
@@ -111,6 +118,17 @@ def test_a_load_right_after_an_unload_waits_for_its_end(engine):
     engine(body, LAB)
 
 
+def test_a_clients_model_is_known_from_the_moment_of_its_unload(engine):
+    async def body(made):
+        await made.load({**SUM, "id": "mine"})
+        for _ in range(3):
+            made.unload_model("mine")
+            await made.load_model("mine")
+            assert (await total(made, "mine")).outputs["sum"].tolist() == [3]
+
+    engine(body)
+
+
 def test_an_unload_of_what_is_not_there_is_told_once_and_done_twice(engine):
     async def body(made):
         with pytest.raises(ZeroMindError) as caught:
@@ -134,8 +152,7 @@ def test_a_reload_answers_every_request_with_one_of_the_two(engine):
         assert made.registry.get("lab") is new is not old
         assert (await lab(made, "a")).outputs["echo"].tolist() == [b"a"]
         assert [one.outputs["echo"].tolist() for one in await asyncio.gather(*before)][1:] == [[f"echo:{n}".encode()] for n in range(4)]
-        while old.life.state.value != "gone":
-            await asyncio.sleep(0.01)
+        await until(lambda: old.life.state.value == "gone")
         assert states(made) == {"lab": "READY"}
         assert made.registry.models() == [new]
 
@@ -210,8 +227,7 @@ def test_racing_loads_of_one_name_all_succeed_one_after_the_other(engine):
 
 
 async def gone_retired(made):
-    while made.registry._leaving:
-        await asyncio.sleep(0.01)
+    await until(lambda: not made.registry._leaving)
 
 
 @pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.1, 0.3, 0.4])
@@ -223,8 +239,7 @@ def test_an_unload_at_any_moment_of_a_reload_ends_both(engine, pause):
         (result,) = await asyncio.gather(reload, return_exceptions=True)
         assert getattr(result, "kind", None) in (K.LOAD_CANCELLED, None)
         if isinstance(result, ZeroMindError):
-            await gone(made, "slow")
-            assert made.registry.models() == []
+            await until(lambda: made.registry.models() == [])
         await gone_retired(made)
 
     engine(body, SLOW)

@@ -45,11 +45,10 @@ def test_no_client_speaks_the_operators_word(base, word):
         assert (caught.value.kind, caught.value.params) == (ErrorKind.TASK_ATTRIBUTE, ("allow_code",))
 
 
-@pytest.mark.parametrize(
-    "config",
-    ["", "{", "[]", '"x"', "null", '{"id": "n"}', '{"name": "n", "max_batch_size": 1}', '{"a": 1, "a": 2}', "[" * 100_000]
-    + ['{"parameters": {"id": {"string_value": "n"}}}'],
-)
+WRONG = ["", "{", "[]", '"x"', "null", '{"id": "n"}', '{"name": "n", "max_batch_size": 1}', '{"a": 1, "a": 2}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("config", [*WRONG, '{"parameters": {"id": {"string_value": "n"}}}'])
 def test_a_configuration_that_cannot_be_is_refused(config):
     with pytest.raises(ZeroMindError) as caught:
         changed("m", OPERATORS, OWN, config, None)

@@ -116,6 +116,8 @@ def encode_response(request: Any, interface: Interface, response: InferResponse)
             datatype, shape, data = "BYTES", (len(items),), pack_bytes(items)
         elif spec.datatype == "BYTES":
             datatype, shape, data = "BYTES", value.shape, pack_bytes(datatypes.as_bytes(value).reshape(-1).tolist())
+        elif spec.datatype == "BF16":
+            datatype, shape, data = "BF16", value.shape, datatypes.to_bfloat16(value).tobytes()
         else:
             datatype, shape, data = spec.datatype, value.shape, value.tobytes()
         head.append(_output(spec.name, datatype, shape))
@@ -188,14 +190,18 @@ def _raw(tensor: Any, data: bytes) -> Tensor:
             return _objects(unpack_bytes(data, count), shape)
         except ValueError as error:
             raise _refused(f"input {tensor.name!r} is no BYTES tensor of shape {list(shape)}: {error}", tensor.name) from None
+    if tensor.datatype == "BF16":
+        dtype = np.dtype(np.uint16)
     if len(data) != count * dtype.itemsize:
         raise _refused(
             f"input {tensor.name!r} has {len(data)} bytes of data; {tensor.datatype} of shape {list(shape)} has {count * dtype.itemsize}",
             tensor.name,
         )
-    array = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
+    array: Tensor = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
     if dtype == np.bool_ and count and array.view(np.uint8).max() > 1:
         raise _refused(f"input {tensor.name!r} is BOOL: each byte must be 0 or 1", tensor.name)
+    if tensor.datatype == "BF16":
+        array = datatypes.from_bfloat16(array)
     return array.reshape(shape)
 
 
