@@ -27,7 +27,7 @@ request-timeout = 20
 
 [generation]
 deterministic = true
-max-examples = 6
+max-examples = 4
 database = "none"
 
 # 501 is what the Open Inference Protocol's clients are to be told of what this pool has not been allowed.

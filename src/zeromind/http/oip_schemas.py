@@ -94,7 +94,7 @@ def _settings() -> dict[str, Any]:
         "log_info": TRUTH,
         "log_warning": TRUTH,
         "log_error": TRUTH,
-        "log_verbose_level": {**_COUNT, "maximum": (1 << 32) - 1},
+        "log_verbose_level": {**_COUNT, "maximum": (1 << 31) - 1},
         "log_format": {**STRING, "enum": ["default", "ISO8601"]},
     }
     return {
