@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from zeromind import datatypes
+from zeromind.codecs import picture
 from zeromind.codecs.protobuf import Schema, count, field, varint
 from zeromind.codecs.zeromind import complete
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -50,12 +51,6 @@ _CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-)
 
 
 def check_infer(data: bytes) -> None:
@@ -237,13 +232,13 @@ def _encoded(array: Tensor, spec: TensorSpec, media: Sequence[str]) -> Encoded:
             spec.name,
         )
     items: list[bytes] = array.tolist()
-    if len(items) == 1 and (kind := _picture(items[0])) in media and kind:
+    if len(items) == 1 and (kind := picture.media_of(items[0])) in media and kind:
         return Encoded(kind, items[0])
     return Encoded(_JSON, b"[" + b",".join(_sample(item, index, spec, media) for index, item in enumerate(items)) + b"]")
 
 
 def _sample(item: bytes, index: int, spec: TensorSpec, media: Sequence[str]) -> bytes:
-    kind = _picture(item)
+    kind = picture.media_of(item)
     if kind in media and kind:
         return b'{"image":"' + base64.b64encode(item) + b'"}'
     try:
@@ -252,14 +247,6 @@ def _sample(item: bytes, index: int, spec: TensorSpec, media: Sequence[str]) -> 
         reason = f"it takes no {kind} files" if kind else f"it is no JSON text: {error}"
         raise _refused(f"element {index} of input {spec.name!r}: {reason}", spec.name) from None
     return item
-
-
-def _picture(item: bytes) -> str:
-    """The media type of a picture file, from its first bytes; empty for anything else."""
-    for magic, media in _MAGIC:
-        if item.startswith(magic):
-            return media
-    return "image/webp" if item[:4] == b"RIFF" and item[8:12] == b"WEBP" else ""
 
 
 def _check_parameters(tensor: Any) -> None:
