@@ -92,7 +92,8 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "/v2/models/{id}[/versions/{version}]": (
         Example(
             "/v2/models/1",
-            '{"name": "1", "versions": ["1"], "platform": "keras", "inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [-1]}], '
+            '{"name": "1", "versions": ["1"], "platform": "keras", '
+            '"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [-1]}], '
             '"outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [-1, 10]}]}',
         ),
     ),
