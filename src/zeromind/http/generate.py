@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from tornado.iostream import StreamClosedError
 
@@ -11,8 +12,13 @@ from zeromind.codecs import generate as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_models import MODEL, SHOWN
+from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
 from zeromind.scheduler.stream import Stream
 from zeromind.tensors import InferRequest, InferResponse, Interface
+
+
+_FAULTS = (*PREDICTING, ErrorKind.NOT_SUPPORTED)
 
 
 class _Generating(OipHandler):
@@ -38,9 +44,12 @@ class _Generating(OipHandler):
 class Generate(_Generating):
     """Ask a model for the only response to a request."""
 
-    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/generate"
-    shown = "/v2/models/{id}/generate"
+    route = f"{MODEL}/generate"
+    shown = f"{SHOWN}/generate"
     summary = "The prediction of a model for a flat JSON object of inputs and parameters."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("GenerateResponse"), FILTERS, json("GenerateRequest"), faults=_FAULTS)
+    }
 
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with every output."""
@@ -51,9 +60,12 @@ class Generate(_Generating):
 class GenerateStream(_Generating):
     """Ask a model for all responses to a request, as they come."""
 
-    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/generate_stream"
-    shown = "/v2/models/{id}/generate_stream"
+    route = f"{MODEL}/generate_stream"
+    shown = f"{SHOWN}/generate_stream"
     summary = "The same as a stream of server-sent events, one for each response."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation({"text/event-stream": {"type": "string"}}, FILTERS, json("GenerateRequest"), faults=_FAULTS)
+    }
     _sending: asyncio.Task[None] | None = None
 
     async def post(self, model_id: str, version: str | None) -> None:

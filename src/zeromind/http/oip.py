@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
@@ -10,6 +12,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_models import MODEL, SHOWN
+from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
 
@@ -17,9 +21,12 @@ from zeromind.tensors import InferRequest, Interface
 class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
-    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
-    shown = "/v2/models/{id}/infer"
+    route = f"{MODEL}/infer"
+    shown = f"{SHOWN}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("InferResponse"), FILTERS, json("InferRequest"), faults=(*PREDICTING, ErrorKind.NOT_SUPPORTED))
+    }
 
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with the outputs that are asked for."""
