@@ -98,13 +98,20 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ),
     ),
     "/v2/models/{id}[/versions/{version}]/ready": (Example("/v2/models/1/ready", ""),),
-    "/v2/models/{id}/infer": (
+    "/v2/models/{id}[/versions/{version}]/infer": (
         Example(
             "/v2/models/1/infer",
             '{"model_name": "1", "model_version": "1", "outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [1, 10], '
             '"data": [0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]}]}',
             body='{"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [1], '
             '"data": ["{\\"image_file\\": \\"samples/image5.png\\"}"]}]}',
+        ),
+    ),
+    "/v2/models/{id}[/versions/{version}]/generate": (
+        Example(
+            "/v2/models/1/generate",
+            '{"model_name": "1", "model_version": "1", "dense_2/Softmax:0": [0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]}',
+            body='{"conv2d_1_input:0": {"image_file": "samples/image5.png"}}',
         ),
     ),
     "/v2/repository/index": (
