@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
+from zeromind.codecs.oip_request import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
@@ -45,11 +46,10 @@ class Infer(OipHandler):
 
         response = await self.engine.infer(model_id, decode)
         codec, asked = decoded[0]
-        answer = codec.encode(response, asked)
-        data = answer.body
-        self.set_header("Content-Type", "application/octet-stream" if answer.json_bytes else "application/json")
-        if answer.json_bytes:
-            self.set_header("Inference-Header-Content-Length", str(answer.json_bytes))
+        data, json_bytes = codec.encode(response, asked)
+        self.set_header("Content-Type", "application/octet-stream" if json_bytes else "application/json")
+        if json_bytes:
+            self.set_header(LENGTH, str(json_bytes))
         if told.goes:
             data = await asyncio.to_thread(compression.packed, data, told.goes)
             self.set_header("Content-Encoding", told.goes)
