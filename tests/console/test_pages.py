@@ -8,7 +8,7 @@ import pytest
 
 from zeromind.console import pages
 from zeromind.errors import ErrorKind
-from zeromind.http import app, envelope
+from zeromind.http import app, envelope, openapi
 from zeromind.http.examples import EXAMPLES, Example
 
 FILES = sorted(path for path in pages.FOLDER.iterdir() if path.suffix in pages.MEDIA)
@@ -94,9 +94,8 @@ def test_the_operators_routes_come_first(pool):
 def test_docs_list_every_route_with_its_methods(pool):
     text = pool.request("/docs")[2].decode()
     articles = dict(re.findall(r'<article class="card stack" id="([^"]+)">(.*?)</article>', text, re.DOTALL))
-    for handler in app.BUILT_IN:
-        article = articles[handler.shown or handler.route]
-        assert re.findall(r'class="method">(\w+)<', article) == handler.methods()
+    for path, handler in [(path, one) for one in app.BUILT_IN for path, _ in openapi.paths(one)]:
+        assert re.findall(r'class="method">(\w+)<', articles[path]) == handler.methods()
     assert {"/console", "/docs", "/hello/{name}"} <= articles.keys()
     assert "Greets <code>name</code>, &lt;b&gt;boldly&lt;/b&gt;." in articles["/hello/{name}"]
     for path in TEN:
@@ -162,8 +161,8 @@ def assert_alike(example, answer, whole):
             if key not in ("python", "memory_consumed", "memory_released", "total", "available"):
                 assert_alike(value, answer[key], whole)
     elif isinstance(example, list):
-        assert len(example) == len(answer)
-        for one, other in zip(example, answer, strict=True):
+        assert len(example) == len(answer) if whole else len(example) <= len(answer)
+        for one, other in zip(example, answer, strict=whole):
             assert_alike(one, other, whole)
     elif isinstance(example, float):
         assert isinstance(answer, (int, float))

@@ -88,6 +88,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "/v2/health/live": (Example("/v2/health/live", ""),),
     "/v2/health/ready": (Example("/v2/health/ready", ""),),
+    "/v2": (Example("/v2", '{"name": "0Mind", "version": "2.0.0", "extensions": ["classification", "model_repository", …]}'),),
+    "/v2/models/{id}[/versions/{version}]": (
+        Example(
+            "/v2/models/1",
+            '{"name": "1", "versions": ["1"], "platform": "keras", '
+            '"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [-1]}], '
+            '"outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [-1, 10]}]}',
+        ),
+    ),
+    "/v2/models/{id}[/versions/{version}]/ready": (Example("/v2/models/1/ready", ""),),
     "/v2/models/{id}/infer": (
         Example(
             "/v2/models/1/infer",
@@ -95,6 +105,15 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             '"data": [0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]}]}',
             body='{"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [1], '
             '"data": ["{\\"image_file\\": \\"samples/image5.png\\"}"]}]}',
+        ),
+    ),
+    "/v2/repository/index": (
+        Example("/v2/repository/index", '[{"name": "1", "version": "1", "state": "READY", "reason": ""}]', body='{"ready": true}'),
+    ),
+    "/v2/logging": (
+        Example(
+            "/v2/logging",
+            '{"log_file": "", "log_info": true, "log_warning": true, "log_error": true, "log_verbose_level": 0, "log_format": "default"}',
         ),
     ),
     "/command/stop": (Example("/command/stop", '{"result": "accepted", "id": 1}', body='{"pool_id": 1}'),),
