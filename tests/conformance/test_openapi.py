@@ -96,6 +96,8 @@ GOOD = [
     ),
     ("/v2/repository/index", {}, {"ready": True}),
     ("/v2/logging", {}, {}),
+    ("/v1/models/{model}:predict", {"path_parameters": {"model": "double"}}, {"instances": [[1, 2, 3, 4]]}),
+    ("/v1/models/{model}:predict", {"path_parameters": {"model": "double"}}, {"inputs": [[1, 2, 3, 4]]}),
 ]
 """Of what a random body cannot hit."""
 
@@ -106,7 +108,7 @@ def document(pool):
 
 
 SHOWN = ["/v2", "/v2/models/{id}", "/v2/models/{id}/config", "/v2/models/{id}/ready", "/v2/models/{id}/stats", "/v2/models/stats"]
-SHOWN += ["/v2/trace/setting", "/v2/systemsharedmemory/status"]
+SHOWN += ["/v2/trace/setting", "/v2/systemsharedmemory/status", "/v1/models/{model}", "/v1/models/{model}/metadata"]
 
 
 @pytest.mark.parametrize("path", SHOWN)
