@@ -13,6 +13,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_models import MODEL, SHOWN
 from zeromind.http.operation import FILTERS, PREDICTING, Operation, Parameter, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
@@ -25,8 +26,8 @@ _JSON_BYTES = Parameter(
 class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
-    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
-    shown = "/v2/models/{id}[/versions/{version}]/infer"
+    route = f"{MODEL}/infer"
+    shown = f"{SHOWN}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
