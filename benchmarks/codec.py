@@ -20,7 +20,7 @@ import report
 import timing
 
 from zeromind.codecs import oip, zeromind
-from zeromind.tensors import InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 SIZES = {4: (4,), 784: (28, 28, 1), 150_528: (224, 224, 3)}
 _Calls = dict[str, Callable[[], Any]]
@@ -78,7 +78,7 @@ def encoders(shape: tuple[int, ...]) -> _Calls:
     """Each writes the same row."""
     interface = interface_of(shape)
     row = np.random.default_rng(1).random((1, *shape)).astype(np.float32)
-    response = InferResponse({"x": row}, 0.001)
+    response = InferResponse({"x": row}, Run(1, 0.001))
     calls: _Calls = {
         "ours, Open Inference": lambda: oip.encode_infer(response, interface, "model", ""),
         "ours, 0Mind": lambda: zeromind.encode_response(response),

@@ -12,14 +12,18 @@ from typing import Any
 
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.observe.trace import Trace
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
-from zeromind.scheduler.dispatcher import Answer, Dispatcher, Entry
+from zeromind.scheduler.entry import Answer, Entry
+from zeromind.scheduler.stream import Single, Stream
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
+VERSION = "1"
+"""A task has one version, on wires that ask for it."""
 _DRAIN_TICK_S = 0.01
 
 
@@ -29,7 +33,8 @@ class Engine:
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
         self._journal = Journal(config.state_dir) if config.state_dir else None
-        self.registry = Registry(config, self._journal)
+        self.trace = Trace(config.trace_file)
+        self.registry = Registry(config, self._journal, self.trace)
         self._stopping = False
         self._starting: asyncio.Task[None] | None = None
         self._active = 0
@@ -56,10 +61,13 @@ class Engine:
         model = self.registry.get(model_id)
         return await model.ready(time.monotonic() + model.timeout_s)
 
-    def submit(self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None]) -> Entry | Late:
-        """Decode a request against the model's interface and have it answered within the model's time-out.
+    def submit(
+        self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None], *, streaming: bool = False
+    ) -> Entry | Late:
+        """Decode a request against the model's interface and have it answered within the model's time-out, or its own.
 
         ``reply`` is called exactly once, unless the request is withdrawn; the arrays of an answer are its to read until it returns.
+        With ``streaming`` it is called for each response of a decoupled model, of which the next is made upon ``go_on``.
         Raises SHUTTING_DOWN, MODEL_NOT_FOUND, BUSY, or what ``decode`` raises.
         """
         if self._stopping:
@@ -67,8 +75,15 @@ class Engine:
         model = self.registry.get(model_id)
         now = time.monotonic()
         if model.open is not None:
-            return _submit(model, model.open, decode, now, reply)
-        return Late(asyncio.create_task(self._submit_late(model, decode, now, reply)))
+            return _submit(model, decode, now, reply, streaming)
+        return Late(asyncio.create_task(self._submit_late(model, decode, now, reply, streaming)))
+
+    def stream(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> Stream:
+        """The responses to a request, as they come: of a decoupled model any number and then a final one without outputs, of another one.
+
+        Raises as ``submit``; its iteration raises the request's fault.
+        """
+        return Stream(lambda reply: self.submit(model_id, decode, reply, streaming=True))
 
     async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> InferResponse:
         """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
@@ -90,14 +105,13 @@ class Engine:
             raise
 
     async def _submit_late(
-        self, model: Model, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None]
+        self, model: Model, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None], streaming: bool
     ) -> Entry | None:
         """Submit once the model has loaded; what goes wrong is the answer."""
         self._active += 1
         try:
             await model.ready(came + model.timeout_s)
-            assert model.open is not None, "it is ready"  # noqa: S101 - a fault of ours
-            return _submit(model, model.open, decode, came, reply)
+            return _submit(model, decode, came, reply, streaming)
         except ZeroMindError as error:
             reply(error)
         except Exception:
@@ -124,6 +138,11 @@ class Engine:
         with self._accepted():
             return await asyncio.shield(self.registry.drop(model_id, forget=True))
 
+    def statistics(self, model_id: str = "") -> list[dict[str, Any]]:
+        """What a model has done, or each that is ready: entries of ``model_stats`` of the statistics extension. Raises MODEL_NOT_FOUND."""
+        models = [self.registry.get(model_id)] if model_id else [model for model in self.registry.models() if model.open]
+        return [{"name": model.task.id, "version": VERSION, **model.told()} for model in models]
+
     def stop(self) -> None:
         """Ask the pool to stop: from now on it is not ready and accepts nothing new."""
         self._stopping = True
@@ -143,6 +162,7 @@ class Engine:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self.registry.close()
+        self.trace.write()
         if self._journal is not None:
             self._journal.close()
 
@@ -192,16 +212,34 @@ class Late:
             if entry is not None:
                 entry.withdraw()
 
+    def go_on(self) -> None:
+        """Have the next response of a stream made."""
+        entry = self._submitting.result()
+        if entry is not None:
+            entry.go_on()
+
 
 def _submit(
-    model: Model, dispatcher: Dispatcher, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None]
+    model: Model, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None], streaming: bool
 ) -> Entry:
+    dispatcher = model.open
     interface = model.interface
-    assert interface is not None, "a ready model has one"  # noqa: S101 - a fault of ours
-    request = decode(interface)
-    if len(request.inputs) > 1 and interface.spec.batches:
-        check_rows(request)
-    return dispatcher.submit(request, came + model.timeout_s, reply)
+    assert dispatcher is not None, "it is ready"  # noqa: S101 - a fault of ours
+    assert interface is not None, "it is ready"  # noqa: S101 - a fault of ours
+    try:
+        request = decode(interface)
+        if len(request.inputs) > 1 and interface.spec.batches:
+            check_rows(request)
+        request.priority = model.rank(request.priority)
+        limit_s = min(request.timeout_s, model.timeout_s) if request.timeout_s else model.timeout_s
+        if not interface.decoupled or streaming:
+            return dispatcher.submit(request, came + limit_s, reply, came)
+        single = Single(model.task.id, reply)
+        single.submitted = dispatcher.submit(request, came + limit_s, single.answer, came)
+    except Exception:
+        model.statistics.failed(time.monotonic() - came)
+        raise
+    return single.submitted
 
 
 def check_rows(request: InferRequest) -> None:

@@ -49,6 +49,7 @@ class ErrorKind(enum.Enum):
     ROUTE_NOT_FOUND = "no such route"
     METHOD_NOT_ALLOWED = "method not allowed"
     POOL_ID = "wrong pool id"
+    NOT_SUPPORTED = "not supported here"
     # the pool and its models
     MODEL_NOT_FOUND = "model id not found"
     ALREADY_LOADED = "model id already loaded"

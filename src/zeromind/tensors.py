@@ -168,8 +168,8 @@ class Interface:
 
     @property
     def uniform(self) -> bool:
-        """Whether any two requests agree in all but their number of rows: no filters, no parameters, no sizes left open."""
-        alike = self.spec.batches and not self.filtered and not self.parameters
+        """Whether any two requests agree in all but their number of rows: no filters, no parameters, no open sizes."""
+        alike = self.spec.batches and not (self.filtered or self.parameters or self.decoupled)
         return alike and not any(None in spec.shape[1:] for spec in self.spec.inputs)
 
     def to_json(self) -> dict[str, Any]:
@@ -230,18 +230,33 @@ class InferRequest:
         return 1 if rows is None else rows, nbytes
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """One call of a model with so many rows, and the seconds for its inputs (filters, joining), itself, and its outputs."""
+
+    rows: int
+    infer_s: float
+    input_s: float = 0.0
+    output_s: float = 0.0
+
+
 @dataclasses.dataclass(slots=True)
 class InferResponse:
-    """Values of a model's outputs, by name; a filtered output is Encoded JSON, any other an array. ``model_time`` in seconds.
+    """Values of a model's outputs, by name; a filtered output is Encoded JSON, any other an array. Requests may share their ``run``.
 
     Of a decoupled model any number of responses with outputs come that are not ``final``, then one that is and has none.
     """
 
     outputs: dict[str, Value]
-    model_time: float
+    run: Run
     final: bool = True
+
+    @property
+    def model_time(self) -> float:
+        """How long the model itself took, in seconds."""
+        return self.run.infer_s
 
     def copy(self) -> InferResponse:
         """The same with arrays of its own, for whoever keeps them."""
         outputs = {name: value if isinstance(value, Encoded) else value.copy() for name, value in self.outputs.items()}
-        return InferResponse(outputs, self.model_time, self.final)
+        return InferResponse(outputs, self.run, self.final)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zeromind.codecs import oip
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 X = TensorSpec("x", "FP32", (None, 2))
 TEXT = TensorSpec("text", "BYTES", (None,))
@@ -82,7 +82,7 @@ def test_a_missing_input_is_named():
 
 def test_an_answer_is_flat_and_echoes_the_id():
     interface = Interface(ModelSpec((X,), (Y, X), True), "test", filtered_outputs=frozenset({"y"}))
-    response = InferResponse({"y": Encoded("application/json", b'[5,{"a":1}]'), "x": np.array([[1.5, 2]], np.float32)}, 0.1)
+    response = InferResponse({"y": Encoded("application/json", b'[5,{"a":1}]'), "x": np.array([[1.5, 2]], np.float32)}, Run(1, 0.1))
     assert json.loads(oip.encode_infer(response, interface, "m", "7")) == {
         "model_name": "m",
         "model_version": "1",
@@ -153,7 +153,7 @@ def test_what_is_remembered_is_bounded():
     codec = oip.Codec(INTERFACE, "m")
     for rows in range(1, 1000):
         codec.decode(request(id="", shape=[rows, 2], data=[0] * 2 * rows).replace(b'"id": "7", ', b""), "application/json")
-        codec.encode(InferResponse({"y": np.zeros(rows, np.int64)}, 0.1), "")
+        codec.encode(InferResponse({"y": np.zeros(rows, np.int64)}, Run(1, 0.1)), "")
     assert 0 < len(codec._frames) <= 256
     assert 0 < len(codec._heads) <= 256
 
@@ -168,7 +168,7 @@ def test_a_codec_answers_as_the_protocol_has_it(kinds, request_id):
         arrays = {
             spec.name: np.arange(2 * rows).reshape(rows, 2).astype("S" if spec.datatype == "BYTES" else spec.dtype) for spec in outputs
         }
-        response = InferResponse(arrays, 0.1)
+        response = InferResponse(arrays, Run(1, 0.1))
         assert json.loads(codec.encode(response, request_id)) == json.loads(oip.encode_infer(response, interface, 'm "1"', request_id))
 
 

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2 as pb
 from zeromind import datatypes
 from zeromind.codecs import oip_grpc as codec
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 PNG = b"\x89PNG\r\n\x1a\n..."
 PLAIN = [name for name in datatypes.NUMPY_OF if name != "BYTES"]
@@ -55,7 +55,7 @@ def test_arrays_come_back_bit_by_bit(array):
     assert decoded.id == "7"
     assert decoded.inputs["x"].shape == array.shape
     assert decoded.inputs["x"].dtype == array.dtype
-    response = encoded(InferResponse({"y": decoded.inputs["x"], "z": array}, 0), served)
+    response = encoded(InferResponse({"y": decoded.inputs["x"], "z": array}, Run(1, 0)), served)
     assert [(one.name, one.datatype, tuple(one.shape)) for one in response.outputs] == [(one, datatype, array.shape) for one in "yz"]
     assert list(response.raw_output_contents) == [array.tobytes()] * 2
     assert (response.model_name, response.model_version, response.id) == ("m", "1", "")
@@ -67,7 +67,7 @@ def test_bytes_come_back(items):
     served = interface("BYTES", (None,))
     decoded = codec.decode_infer(request(codec.pack_bytes(items), "BYTES", [len(items)]), served).inputs["x"]
     assert decoded.tolist() == items
-    assert encoded(InferResponse({"y": decoded, "z": decoded}, 0), served).raw_output_contents[0] == codec.pack_bytes(items)
+    assert encoded(InferResponse({"y": decoded, "z": decoded}, Run(1, 0)), served).raw_output_contents[0] == codec.pack_bytes(items)
 
 
 @given(st.binary(max_size=40), st.integers(0, 5))
@@ -164,14 +164,14 @@ def test_what_filters_do_not_get(message, words):
 def test_what_filters_give():
     served = interface(**FILTERED)
     values = {"y": Encoded("application/json", b'[{"label":"cat"},null,[1,2]]'), "z": np.zeros((1, 2), np.float32)}
-    response = encoded(InferResponse(values, 0), served)
+    response = encoded(InferResponse(values, Run(1, 0)), served)
     assert (response.outputs[0].datatype, list(response.outputs[0].shape)) == ("BYTES", [3])
     assert response.raw_output_contents[0] == codec.pack_bytes([b'{"label":"cat"}', b"null", b"[1,2]"])
 
 
 def test_requested_outputs():
     message = request(bytes(8), outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in "zy"])
-    response = encoded(InferResponse({"y": np.zeros(1, np.float32), "z": np.ones(1, np.float32)}, 0), interface(), message)
+    response = encoded(InferResponse({"y": np.zeros(1, np.float32), "z": np.ones(1, np.float32)}, Run(1, 0)), interface(), message)
     assert [one.name for one in response.outputs] == ["z", "y"]
     message.outputs.add(name="z")
     assert "asked for twice" in refused(message)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 A = TensorSpec("a", "FP32", (None, 2), (r"a_\d+",))
 B = TensorSpec("b", "INT64", (None,))
@@ -106,7 +106,7 @@ def test_a_file_that_no_input_takes(body, media, interface, kind):
 
 def test_an_answer_has_the_result_and_the_time():
     outputs = {"y": np.array([[1.5, np.nan]], np.float32), "t": np.array([b"a"], object), "f": Encoded("application/json", b"[5,1]")}
-    data = json.loads(codec.encode_response(InferResponse(outputs, 0.25)))
+    data = json.loads(codec.encode_response(InferResponse(outputs, Run(1, 0.25))))
     assert data == {"result": {"y": [[1.5, None]], "t": ["a"], "f": [5, 1]}, "model_time": 0.25}
 
 

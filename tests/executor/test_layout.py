@@ -13,7 +13,7 @@ from zeromind.executor.arena import ALIGNMENT
 from zeromind.executor.group import Group
 from zeromind.executor.layout import Layout
 from zeromind.executor.wire import Wire
-from zeromind.tensors import Interface, ModelSpec, TensorSpec
+from zeromind.tensors import Interface, ModelSpec, Run, TensorSpec
 
 NUMBERS = [name for name in datatypes.NUMPY_OF if name != "BYTES"]
 SPECS = st.lists(st.tuples(st.sampled_from(NUMBERS), st.lists(st.integers(0, 4), max_size=3)), min_size=1, max_size=3)
@@ -88,7 +88,7 @@ def test_interfaces_that_leave_something_open_do_not_decide(made):
 
 
 def test_a_frame_is_told_from_one_with_groups():
-    assert layout.unpack(layout.pack(1, 7, 0.25)) == (1, 7, 0.25)
+    assert layout.unpack(layout.pack(1, 7, 0.25, 0.5, 0.75)) == (1, Run(7, 0.25, 0.5, 0.75))
     memory = memoryview(bytearray(1 << 12))
     other, _ = Wire(interface(X, Y), inputs=False).write(0, memory, [Group([1], {})])
     assert layout.unpack(other) is None

@@ -14,7 +14,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.frames import PREFIX, FrameError
 from zeromind.executor.group import Group, grouped, outcome
 from zeromind.executor.wire import NoRoomError, Wire
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 SLOT = 1 << 16
 NUMBERS = [name for name in datatypes.NUMPY_OF if name != "BYTES"]
@@ -60,6 +60,7 @@ def tensors(draw, kind, shape):
     return array.reshape(shape)
 
 
+RUNS = [Run(1, 0.5), Run(7, 1e-6, 0.25, 1e6)]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 ENCODED = st.builds(Encoded, st.sampled_from(["application/json", "image/png", "image/jpeg"]), st.binary(max_size=20))
 
@@ -73,7 +74,8 @@ def single_groups(draw, kinds):
     values = {
         f"t{place}": draw(ENCODED | SHAPES.flatmap(lambda shape, kind=kind: tensors(kind, shape))) for place, kind in enumerate(kinds)
     }
-    return Group([draw(st.integers(0, 2**40))], values, None, draw(st.floats(0, 1e6)))
+    parameters = draw(st.none() | st.dictionaries(st.text(max_size=5), st.booleans() | st.integers() | st.text(max_size=5), max_size=2))
+    return Group([draw(st.integers(0, 2**40))], values, None, draw(st.sampled_from(RUNS)), parameters, draw(st.booleans()))
 
 
 KINDS = st.lists(st.sampled_from(list(datatypes.NUMPY_OF)), min_size=1, max_size=3)
@@ -85,7 +87,8 @@ def test_groups_cross_unchanged(data, kinds, inputs, start):
     got = crossed(interface(*kinds), groups, inputs, start=start)
     assert len(got) == len(groups)
     for mine, theirs in zip(groups, got, strict=True):
-        assert (theirs.rows, theirs.seconds) == (mine.rows, mine.seconds)
+        assert (theirs.rows, theirs.parameters, theirs.bare) == (mine.rows, mine.parameters, mine.bare)
+        assert mine.fault or theirs.run == mine.run
         if mine.fault:
             assert (theirs.fault.kind, theirs.fault.message, theirs.fault.params) == (
                 mine.fault.kind,
@@ -140,8 +143,8 @@ def test_the_bytes_of_one_frame():
     made = interface("INT16", "BYTES", "FP32")
     values = {"t0": np.array([[1, 2]], np.int16), "t1": np.array([b"ab", b""], object), "t2": Encoded("image/png", b"\x89P")}
     memory = slots()
-    frame, end = Wire(made, True).write(1, memory[1], [Group([7], values, None, 0.5)])
-    body = struct.pack("<BI", 1, 1) + struct.pack("<IBd", 1, 0, 0.5) + struct.pack("<Q", 7) + struct.pack("<H", 3)
+    frame, end = Wire(made, True).write(1, memory[1], [Group([7], values, None, Run(7, 0.5))])
+    body = struct.pack("<BBI", 1, 0, 1) + struct.pack("<IBIddd", 1, 0, 7, 0.5, 0, 0) + struct.pack("<Q", 7) + struct.pack("<H", 3)
     body += struct.pack("<HBBQQ", 0, 0, 2, 0, 4) + struct.pack("<QQ", 1, 2)
     body += struct.pack("<HBBQQ", 1, 0, 1, 64, 10) + struct.pack("<Q", 2)
     body += struct.pack("<HBBQQ", 2, 3, 0, 128, 2)  # the third after JSON and JPEG
@@ -214,7 +217,9 @@ def test_the_last_byte_of_a_slot_can_be_used():
 
 def frame_of(value=(0, 0, 1, 0, 8), shape=(2,), *, slot=0, groups=1, rows=(2,), fault=0, count=1):
     """A frame without its prefix, right unless told otherwise: one FP32 tensor of two rows."""
-    body = struct.pack("<BI", slot, groups) + struct.pack("<IBd", len(rows), fault, 0.0) + struct.pack(f"<{len(rows)}Q", *rows)
+    body = (
+        struct.pack("<BBI", slot, 0, groups) + struct.pack("<IBIddd", len(rows), fault, 1, 0, 0, 0) + struct.pack(f"<{len(rows)}Q", *rows)
+    )
     return body + struct.pack("<H", count) + struct.pack("<HBBQQ", *value) + struct.pack(f"<{len(shape)}Q", *shape)
 
 
@@ -294,6 +299,6 @@ def test_a_damaged_frame_is_refused_or_read_but_nothing_else(data, inputs):
 @given(st.binary(max_size=200))
 @example(b"")
 def test_noise_is_refused(noise):
-    assume(noise[1:5] != bytes(4))
+    assume(noise[2:6] != bytes(4))
     with pytest.raises(FrameError):
         read(noise)

@@ -11,7 +11,7 @@ import pytest
 
 from zeromind.codecs import oip
 from zeromind.http import front
-from zeromind.tensors import InferResponse, Interface, ModelSpec, TensorSpec
+from zeromind.tensors import InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 SKILL = '''
 """Writes down what it was asked, and answers when the folder holds a file ``go``."""
@@ -138,7 +138,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
     prediction = kind(None, Exchange(), "m")
     prediction._codec = oip.Codec(Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test"), "m")
     prediction._request_id = ""
-    prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, 0.1))
+    prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, Run(1, 0.1)))
     ((code, is_json, data),) = told
     assert (code, is_json) == (500, True)
     assert "cannot be written as JSON" in str(data)
@@ -150,9 +150,9 @@ def test_nothing_of_a_request_waits_for_the_garbage_collector(thread_server, rou
     """Bodies and tensors are large: they go with their answer."""
     kept = []
 
-    def noted(request, deadline, reply):
+    def noted(request, *more):
         kept.append(weakref.ref(request.inputs["x"]))
-        return submit(request, deadline, reply)
+        return submit(request, *more)
 
     body = {"x": [[1, 2, 3]]} if "predict" in route else {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
     with thread_server(tasks=[{"id": "sum", "model_type": "python", "model_file": "sum.py"}]) as pool:

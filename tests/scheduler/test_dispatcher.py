@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.scheduler.dispatcher import KILL_GRACE_S, Dispatcher
+from zeromind.scheduler.dispatcher import Dispatcher
+from zeromind.scheduler.entry import KILL_GRACE_S
 from zeromind.scheduler.queue import BatchQueue
-from zeromind.tensors import Encoded, InferRequest, InferResponse
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Run
 
 TICK_S = 0.06
 CRASH = ZeroMindError(ErrorKind.WORKER_CRASHED, "dead")
@@ -50,9 +51,8 @@ class Worker:
     def answer(self, *faulty):
         """Answer the oldest batch, the faulty ones of it with a fault."""
         numbers, answered = self.running.pop(0)
-        answered(
-            [ZeroMindError(ErrorKind.INVALID_INPUT, "no") if one in faulty else InferResponse({"y": np.array(one)}, 0.0) for one in numbers]
-        )
+        no, run = ZeroMindError(ErrorKind.INVALID_INPUT, "no"), Run(len(numbers), 0.0)
+        answered([no if one in faulty else InferResponse({"y": np.array(one)}, run) for one in numbers])
         self.dispatcher.pump()
 
     def fail(self, fault):

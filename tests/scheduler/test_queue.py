@@ -11,8 +11,8 @@ from zeromind.scheduler.queue import BatchQueue, Waiting
 ROWS, COUNT, BYTES, DELAY = 8, 5, 100, 1.5
 
 
-def entry(rows=1, nbytes=1, deadline=10.0, *, kind=None, since=0.0, alone=False):
-    return Waiting(rows, nbytes, deadline, kind, since, alone)
+def entry(rows=1, nbytes=1, deadline=10.0, *, kind=None, since=0.0, alone=False, priority=0):
+    return Waiting(rows, nbytes, deadline, kind, since, alone, priority)
 
 
 def queue(*entries, delay=0.0):

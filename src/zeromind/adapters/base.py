@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+from zeromind.tensors import ModelSpec, Parameter, Tensor, TensorSpec
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class Adapter(abc.ABC):
     """Whether its models bring task keys of their own, which only ``__init__`` can check (TASK_ATTRIBUTE)."""
 
     spec: ModelSpec
+    decoupled: bool = False
+    """Whether a request may have any number of responses: ``stream`` is asked then, and never ``predict``."""
+    parameters: bool = False
+    """Whether the model looks at a request's parameters: ``predict_with`` is asked then, and only requests with equal ones are joined."""
 
     @classmethod
     @abc.abstractmethod
@@ -70,6 +74,16 @@ class Adapter(abc.ABC):
     @abc.abstractmethod
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; arrays have the dtypes and shapes of ``spec``, and so must the answer."""
+
+    def predict_with(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Mapping[str, Tensor]:
+        """The same for requests with these parameters; only asked where ``parameters`` is set."""
+        del parameters
+        return self.predict(inputs)
+
+    def stream(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Iterator[Mapping[str, Tensor]]:
+        """The responses to one request, each as ``predict`` gives one; only asked where ``decoupled`` is set. A generator is closed."""
+        del parameters
+        yield self.predict(inputs)
 
     def close(self) -> None:  # noqa: B027 - most adapters have nothing to close
         """Let go of what the model holds. The process usually ends right after."""

@@ -27,14 +27,17 @@ dimension is the batch. A class keeps what it has loaded::
 A task's own ``inputs`` and ``outputs`` come before the skill's. The class is the one named ``Skill``, else, where the file has no
 function ``predict``, the only one with that method. Constructor parameters named ``folder`` (Path), ``device`` (str) and ``threads``
 (int) are filled by the server, all others by the task's further keys. ``batches = False`` keeps requests from being joined.
+A ``predict`` that is a generator may give any number of responses to a request, each as it would return one; requests are then not
+joined. A parameter of ``predict`` named ``parameters`` receives what the request has of these beside its data, as a dict.
 ValueError from ``predict`` tells the client that its data are at fault. Arrays may be read-only: copy before changing one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +48,10 @@ from zeromind.adapters import interface, python_file
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+from zeromind.tensors import ModelSpec, Parameter, Tensor, TensorSpec
 
 _IN_FOLDER = "skill.py"
+_NO_MORE = object()
 
 
 class PythonAdapter(Adapter):
@@ -88,6 +92,8 @@ class PythonAdapter(Adapter):
             signature = inspect.signature(predict, eval_str=True)
         except (ValueError, TypeError, NameError) as error:
             raise self._failure(f"the annotations of predict cannot be read: {error}") from None
+        self.decoupled = inspect.isgeneratorfunction(predict)
+        self.parameters = python_file.takes_parameters(self._skill, signature)
         inputs = source.inputs or python_file.inputs_of(self._skill, signature, self._file)
         outputs = source.outputs or python_file.outputs_of(self._skill, signature, self._file)
         self._check(predict, signature, inputs)
@@ -97,14 +103,37 @@ class PythonAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The skill's answer as arrays of the declared types; PREDICTION_FAILED or OUTPUT_NAME where it keeps not to its declaration."""
+        return self.predict_with(inputs, {})
+
+    def predict_with(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Mapping[str, Tensor]:
+        """The same, for a skill that looks at the parameters of requests."""
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
-        arguments = {name: datatypes.as_text(array) if self._is_text(name, array) else array for name, array in inputs.items()}
+        rows = next(iter(inputs.values())).shape[0] if self.spec.batches else None
+        return self._outputs(self._ask(self._skill.predict, **self._arguments(inputs, parameters)), rows)
+
+    def stream(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Iterator[Mapping[str, Tensor]]:
+        """The responses of a skill whose ``predict`` is a generator; faults as of ``predict``."""
+        responses = self._skill.predict(**self._arguments(inputs, parameters))
+        with contextlib.closing(responses):
+            while (response := self._ask(next, responses, _NO_MORE)) is not _NO_MORE:
+                yield self._outputs(response, None)
+
+    def _arguments(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            name: datatypes.as_text(array) if self._is_text(name, array) else array for name, array in inputs.items()
+        }
+        return {**arguments, "parameters": dict(parameters)} if self.parameters else arguments
+
+    def _ask(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         try:
-            result = self._skill.predict(**arguments)
+            return call(*arguments, **named)
         except TypeError as error:
             # In somebody's code it is a slip, hardly ever the client's data.
             raise RuntimeError(f"{self._file}: {_shown(error, self._file)}") from error
+
+    def _outputs(self, result: Any, rows: int | None) -> dict[str, Tensor]:
+        """What the skill gave, as arrays of the declared types."""
         outputs = self.spec.outputs
         if len(outputs) == 1 and not isinstance(result, Mapping):
             result = {outputs[0].name: result}
@@ -112,7 +141,6 @@ class PythonAdapter(Adapter):
             result = {spec.name: value for spec, value in zip(outputs, result, strict=True)}
         if not isinstance(result, Mapping):
             raise self._broken(f"predict returned {type(result).__name__}: return a dict with {_listed(outputs)}")
-        rows = next(iter(inputs.values())).shape[0] if self.spec.batches else None
         return {spec.name: self._output(spec, result, rows) for spec in outputs}
 
     def close(self) -> None:
@@ -133,6 +161,8 @@ class PythonAdapter(Adapter):
             array = np.asarray(value, object) if spec.datatype == "BYTES" else np.asarray(value)
         except (ValueError, TypeError) as error:
             raise self._broken(f"output {spec.name!r} is no array: {error}") from error
+        if self.decoupled and array.ndim == 0 and spec.shape == (None,):
+            array = array.reshape(1)  # one value yielded
         if not spec.fits(array.shape) or value is None:
             given = "nothing" if value is None else f"shape {list(array.shape)}"
             raise self._broken(f"output {spec.name!r} is {given}, declared is {spec.shown_shape()}: return that shape or correct 'outputs'")
@@ -146,10 +176,10 @@ class PythonAdapter(Adapter):
         return array.astype(spec.dtype, copy=False)
 
     def _check(self, predict: Callable[..., Any], signature: inspect.Signature, inputs: Sequence[TensorSpec]) -> None:
-        if inspect.iscoroutinefunction(predict) or inspect.isgeneratorfunction(predict):
-            raise self._failure("predict is async or a generator: make it a plain def that returns its result")
+        if inspect.iscoroutinefunction(predict) or inspect.isasyncgenfunction(predict):
+            raise self._failure("predict is async: make it a plain def that returns its result, or yields each of several")
         try:
-            signature.bind(**{spec.name: None for spec in inputs})
+            signature.bind(**{spec.name: None for spec in inputs}, **({"parameters": {}} if self.parameters else {}))
         except TypeError as error:
             raise self._failure(f"predict{signature} cannot take the inputs {_listed(inputs)}: {error}") from None
 

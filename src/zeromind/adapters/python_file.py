@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import typing
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
+_PARAMETERS = "parameters"
 _MOST_SOURCE = 1 << 20
 _SCALARS = (bool, int, float, str, bytes, np.generic)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -97,11 +99,16 @@ def raw_names(skill: Any, signature: inspect.Signature) -> frozenset[str]:
     return frozenset(name for name, type_ in types.items() if type_ is bytes or str(type_).lower() == "bytes")
 
 
+def takes_parameters(skill: Any, signature: inspect.Signature) -> bool:
+    """Whether ``predict`` wants the parameters of requests: it has a parameter of that name, which is not declared as an input."""
+    return _PARAMETERS in signature.parameters and _PARAMETERS not in (getattr(skill, "inputs", None) or {})
+
+
 def inputs_of(skill: Any, signature: inspect.Signature, file: str) -> tuple[TensorSpec, ...]:
     """The inputs that the skill declares, else those that its ``predict`` annotates. Raises INPUT_SPEC."""
     if specs := _declared(skill, "inputs", ErrorKind.INPUT_SPEC):
         return specs
-    named = [parameter for parameter in signature.parameters.values() if parameter.kind in _NAMED]
+    named = [one for one in signature.parameters.values() if one.kind in _NAMED and one.name != _PARAMETERS]
     wrong = next((parameter.name for parameter in named if not _is_scalar(parameter.annotation)), "" if named else "x")
     if wrong:
         text = f'nothing says what {wrong!r} holds: declare inputs = {{"{wrong}": ("float32", [None, 4])}} with all parameters of predict'
@@ -114,11 +121,14 @@ def outputs_of(skill: Any, signature: inspect.Signature, file: str) -> tuple[Ten
     """The outputs that the skill declares, else the one that its ``predict`` annotates. Raises OUTPUT_SPEC."""
     if specs := _declared(skill, "outputs", ErrorKind.OUTPUT_SPEC):
         return specs
-    if not _is_scalar(signature.return_annotation):
+    annotation = signature.return_annotation
+    if inspect.isgeneratorfunction(skill.predict):  # Iterator[str], Generator[str, None, None]
+        annotation = next(iter(typing.get_args(annotation)), annotation)
+    if not _is_scalar(annotation):
         text = 'nothing says what predict returns: declare outputs = {"output": ("float32", [None])}'
         text += ", or annotate it where it gives one value per row, as in -> float"
         raise ZeroMindError(ErrorKind.OUTPUT_SPEC, f"{file}: {text}")
-    return _specs({"output": (signature.return_annotation, [None])}, ErrorKind.OUTPUT_SPEC)
+    return _specs({"output": (annotation, [None])}, ErrorKind.OUTPUT_SPEC)
 
 
 def _is_scalar(annotation: Any) -> bool:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters"]
+Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters", "labels"]
 
 _SHOWN: dict[Kind, str] = {
     "int": "a whole number",
@@ -21,6 +21,7 @@ _SHOWN: dict[Kind, str] = {
     "tasks": "a list of tasks (objects)",
     "tensors": 'a list of {"name", "type", "shape"}',
     "filters": "an object of tensor name → list of filters",
+    "labels": "an object of output name → list of strings, or the path of a text file",
 }
 
 
@@ -66,6 +67,9 @@ def _is_list_of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
+_is_texts = _is_list_of(str)
+
+
 _CHECKS: dict[Kind, Callable[[Any], bool]] = {
     "int": lambda value: _is_number(value) and isinstance(value, int),
     "number": _is_number,
@@ -75,6 +79,7 @@ _CHECKS: dict[Kind, Callable[[Any], bool]] = {
     "tasks": _is_list_of(dict),
     "tensors": _is_list_of(dict),
     "filters": lambda value: isinstance(value, dict) and all(isinstance(item, list) for item in value.values()),
+    "labels": lambda value: isinstance(value, dict) and all(isinstance(item, str) or _is_texts(item) for item in value.values()),
 }
 
 
@@ -90,6 +95,13 @@ POOL: tuple[Option, ...] = (
     Option("code_roots", "strings", [], "Folders beneath which clients may load model files that can carry code (pickles, Python)."),
     Option(
         "state_dir", "string", "", "Folder in which models loaded and dropped over the API are remembered; empty = nothing is.", flag=True
+    ),
+    Option(
+        "trace_file",
+        "string",
+        "",
+        "File for the timelines of single requests, once /v2/trace/setting asks for them; empty = none.",
+        flag=True,
     ),
     Option("filter_folders", "strings", [], "Where your own filters are: folders of Python files, or installed packages."),
     Option("adapter_folders", "strings", [], "Where your own adapters are: folders of Python files, or installed packages."),
@@ -109,6 +121,7 @@ TASK: tuple[Option, ...] = (
     Option("output_filters", "filters", {}, "Filters by output name, applied in order."),
     Option("inputs", "tensors", [], "The model's inputs, where its file does not tell: first dimension = batch, null = any size."),
     Option("outputs", "tensors", [], "The model's outputs, likewise."),
+    Option("labels", "labels", {}, "Names of the classes, by output: a list, or the path of a text file with one on each line."),
     Option("instances", "int", 1, "How many workers hold the model.", least=1, most=64),
     Option(
         "threads",
@@ -128,6 +141,8 @@ TASK: tuple[Option, ...] = (
     Option(
         "max_queue_delay_us", "number", 0, "How long an idle worker waits for a batch to fill, in microseconds.", least=0, most=60_000_000
     ),
+    Option("priority_levels", "int", 10, "How many priorities requests may have: 1, the most urgent, to this one.", least=1, most=1000),
+    Option("default_priority_level", "int", 5, "The priority of a request that names none, or one that there is not.", least=1, most=1000),
 )
 
 

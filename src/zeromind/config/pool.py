@@ -31,6 +31,7 @@ class PoolConfig:
     roots: tuple[Path, ...]
     code_roots: tuple[Path, ...]
     state_dir: Path | None
+    trace_file: Path | None
     filter_folders: tuple[str, ...]
     adapter_folders: tuple[str, ...]
     handler_folders: tuple[str, ...]
@@ -63,7 +64,8 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     for key in ("filter_folders", "adapter_folders", "handler_folders"):
         full[key] = tuple(_place(key, place, base) for place in full[key])
     full["tasks"], full["model_types"] = tuple(full["tasks"]), tuple(full["model_types"])
-    full["state_dir"] = (base / full["state_dir"]).resolve() if full["state_dir"] else None
+    for key in ("state_dir", "trace_file"):
+        full[key] = (base / full[key]).resolve() if full[key] else None
     return PoolConfig(**full, given=frozenset(values))
 
 

@@ -37,6 +37,7 @@ class Task:
     output_filters: Mapping[str, tuple[FilterUse, ...]]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    labels: Mapping[str, list[str] | str]
     instances: int
     threads: int
     isolation: str
@@ -45,6 +46,8 @@ class Task:
     allow_code: bool
     max_batch_size: int
     max_queue_delay_us: float
+    priority_levels: int
+    default_priority_level: int
     options: Mapping[str, Any]
     source: Mapping[str, Any]
 
@@ -64,6 +67,8 @@ class Task:
                 raise _wrong(key, f"task key {key!r} {problem}")
         if not _ID.fullmatch(values["id"]):
             raise _wrong("id", f"task id {values['id']!r} may hold letters, digits, '.', '_' and '-' only, at most 128, the first no sign")
+        if values["default_priority_level"] > values["priority_levels"]:
+            raise _wrong("default_priority_level", "task key 'default_priority_level' must be one of the 'priority_levels'")
         if "\0" in values["model_file"]:
             raise _wrong("model_file", "task key 'model_file' holds a NUL character")
         if base is not None:

@@ -1,6 +1,7 @@
 """Where the tensors of a batch lie when the model's interface alone decides: then a frame need only say how many rows there are.
 
-    u32 length of the rest, u8 slot, u32 0 (a frame of ``executor.wire`` has groups), u32 rows, f64 seconds
+    u32 length of the rest, u8 slot, u8 0, u32 0 (a frame of ``executor.wire`` has groups), u32 rows, f64 seconds of the model, of what
+    came before it, of what came after
 
 The inputs lie one behind the other from the slot's beginning, each aligned, the outputs behind them. Both sides keep the arrays that
 look at these places, so that a batch costs neither of them anything but its copy.
@@ -15,9 +16,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zeromind.executor.arena import aligned
-from zeromind.tensors import Interface, Tensor, TensorSpec
+from zeromind.tensors import Interface, Run, Tensor, TensorSpec
 
-_FRAME = struct.Struct("<IBIId")
+_FRAME = struct.Struct("<IBBIIddd")
 SIZE = _FRAME.size
 _REST = SIZE - 4
 _MOST_KEPT = 1024
@@ -38,7 +39,7 @@ class Layout:
     def decides(interface: Interface) -> bool:
         """Whether the interface does: every tensor is of numbers and of known size, but for its rows, which are the batch's."""
         tensors = (*interface.spec.inputs, *interface.spec.outputs)
-        return interface.uniform and not interface.filtered_outputs and all(map(_of_known_size, tensors))
+        return interface.uniform and all(map(_of_known_size, tensors))
 
     def places(self, slot: int, rows: int) -> Places | None:
         """Where a batch of so many rows lies; None if it does not fit."""
@@ -66,17 +67,17 @@ class Layout:
         return laid, start
 
 
-def pack(slot: int, rows: int, seconds: float = 0.0) -> bytes:
+def pack(slot: int, rows: int, infer_s: float = 0.0, input_s: float = 0.0, output_s: float = 0.0) -> bytes:
     """The frame."""
-    return _FRAME.pack(_REST, slot, 0, rows, seconds)
+    return _FRAME.pack(_REST, slot, 0, 0, rows, infer_s, input_s, output_s)
 
 
-def unpack(frame: bytes) -> tuple[int, int, float] | None:
-    """Slot, rows and seconds of a frame with its prefix; None if it is another one."""
+def unpack(frame: bytes) -> tuple[int, Run] | None:
+    """Slot and run of a frame with its prefix; None if it is another one."""
     if len(frame) != SIZE:
         return None
-    _, slot, groups, rows, seconds = _FRAME.unpack(frame)
-    return None if groups else (slot, rows, seconds)
+    _, slot, _, groups, *run = _FRAME.unpack(frame)
+    return None if groups else (slot, Run(*run))
 
 
 def fits(outputs: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> bool:

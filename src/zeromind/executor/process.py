@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-import signal
+import signal as signals
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ import psutil
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames, layout
 from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
-from zeromind.executor.group import Answer, cut, grouped, outcome
+from zeromind.executor.group import Answer, Group, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
-from zeromind.executor.wire import NoRoomError, Wire
-from zeromind.tensors import InferRequest, Interface
+from zeromind.executor.wire import NoRoomError, Wire, is_partial, signal
+from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,10 @@ class ProcessExecutor:
         return self.alive and bool(self._free)
 
     def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
-        """Hand over a batch of requests that agree; ``answered`` is called once, later, its arrays valid until it returns."""
+        """Hand over a batch of requests that agree; ``answered`` is called later, its arrays valid until it returns.
+
+        It is called once; for a decoupled model, to which a batch is one request, once for each response, the last of which is final.
+        """
         arena = self._arena
         assert arena is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
         slot = self._free[-1]
@@ -124,12 +127,18 @@ class ProcessExecutor:
         self._running[slot] = _Running(rows, end, answered, places)
         self._write(frame)
 
+    def go_on(self, wanted: bool) -> None:
+        """Have the stream under way make its next response, or no more of them; asked once for each that came and is not final."""
+        for slot in self._running:
+            if self._link is not None:
+                self._write(signal(slot, wanted))
+
     def kill(self) -> None:
         """End the process at once; its batches are answered with WORKER_CRASHED."""
         self.alive = False
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a group of its own: what the model started ends with it
+                os.killpg(self._process.pid, signals.SIGKILL)  # it leads a group of its own: what the model started ends with it
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; its memory is free then."""
@@ -251,12 +260,12 @@ class ProcessExecutor:
         assert arena is not None, "it has started"  # noqa: S101 - a fault of ours
         laid = layout.unpack(frame)
         if laid is not None:
-            slot, total, seconds = laid
+            slot, run = laid
             running = self._running.get(slot)
-            if running is None or running.places is None or total != sum(running.rows):
-                raise frames.FrameError(f"an answer of {total} rows for slot {slot}, where they are not awaited")
+            if running is None or running.places is None or run.rows != sum(running.rows):
+                raise frames.FrameError(f"an answer of {run.rows} rows for slot {slot}, where they are not awaited")
             del self._running[slot]
-            running.answered(cut(running.places[1], running.rows, seconds))
+            running.answered(cut(running.places[1], running.rows, run))
             end = running.end
         else:
             slot, groups, end = self._answers.read(memoryview(frame)[frames.PREFIX.size :], arena.slots)
@@ -265,6 +274,9 @@ class ProcessExecutor:
                 groups[0].rows = list(running.rows)  # the worker knew of their sum only
             if running is None or sum(len(group.rows) for group in groups) != len(running.rows):
                 raise frames.FrameError(f"an answer for slot {slot}, in which {len(running.rows) if running else 0} requests run")
+            if self._interface.decoupled and is_partial(frame):
+                self._deliver_partial(running, groups)
+                return
             del self._running[slot]
             running.answered(outcome(groups))
             del groups  # the arrays must not see what comes into the slot next
@@ -272,6 +284,14 @@ class ProcessExecutor:
         self._free.append(slot)
         if self.alive:
             self._on_room()
+
+    def _deliver_partial(self, running: _Running, groups: Sequence[Group]) -> None:
+        """One of several responses."""
+        answers = outcome(groups)
+        if isinstance(answers, ZeroMindError) or len(answers) != 1 or not isinstance(answers[0], InferResponse):
+            raise frames.FrameError("a response of a stream that is none")
+        answers[0].final = False
+        running.answered(answers)
 
     def _used(self, slot: int, size: int) -> None:
         """Note what a batch used, for what is beyond the usual to be given back."""

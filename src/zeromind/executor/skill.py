@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.chain import chains
 from zeromind.executor.group import Group
 from zeromind.executor.guard import guarded
+from zeromind.executor.labels import labels_of
 from zeromind.executor.order import Order
 from zeromind.filters import base as filters
 from zeromind.plugins import Plugins
-from zeromind.tensors import Encoded, Interface, ModelSpec, Tensor, TensorSpec, Value, find
+from zeromind.tensors import Encoded, Interface, ModelSpec, Parameter, Run, Tensor, TensorSpec, Value, find
+
+_FAILED = "the model failed on this input"
 
 
 class Skill:
@@ -44,6 +47,7 @@ class Skill:
         files = filters.Files([Path(root) for root in order.roots], trusted=order.trusted)
         self._input_filters = chains(inputs, task.input_filters, "input", plugins, files)
         self._output_filters = chains(outputs, task.output_filters, "output", plugins, files)
+        labels = labels_of(task.labels, outputs, files)
         files.trusted = False  # from here on it is clients that name files
         media = {name: chain.media for name, chain in self._input_filters.items()}
         self.interface = Interface(
@@ -52,6 +56,9 @@ class Skill:
             frozenset(self._input_filters),
             frozenset(self._output_filters),
             {name: types for name, types in media.items() if types},
+            labels,
+            self._adapter.decoupled,
+            self._adapter.parameters,
         )
 
     @property
@@ -69,13 +76,13 @@ class Skill:
 
     def prepare(self, group: Group) -> Group:
         """The group with tensors for the model, or with what is wrong with it. Thread-safe: it may be called while the model runs."""
+        start = time.perf_counter()
         try:
             tensors = {name: self._filtered(name, value) for name, value in group.join().items()}
-            if self.interface.spec.batches:
-                group.rows = _checked_rows(tensors, group.rows)
+            rows = _checked_rows(tensors, group.rows) if self.interface.spec.batches else group.rows
         except ZeroMindError as error:
             return Group(group.rows, {}, error)
-        return Group(group.rows, tensors)
+        return dataclasses.replace(group, rows=rows, values=tensors, input_s=time.perf_counter() - start)
 
     def predict(self, prepared: Sequence[Group]) -> list[Group]:
         """Run the model on prepared groups, those that agree joined; what is wrong with one request stays with it."""
@@ -99,15 +106,38 @@ class Skill:
             answered.update(zip(indices, ([single] for single in singles), strict=True))
         return [group for index in range(len(prepared)) for group in answered[index]]
 
-    def infer(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+    def infer(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter] | None = None) -> tuple[dict[str, Tensor], float]:
         """What the model makes of one batch of tensors, by the names of the interface, and in how many seconds; no filters.
 
         Raises PREDICTION_FAILED, or INVALID_INPUT where the data is to blame.
         """
         own = {self._input_names[name]: value for name, value in inputs.items()}
         start = time.perf_counter()
-        outputs = guarded(ErrorKind.PREDICTION_FAILED, "the model failed on this input", self._call, own)
+        outputs = guarded(ErrorKind.PREDICTION_FAILED, _FAILED, self._call, own, parameters)
         return outputs, time.perf_counter() - start
+
+    def stream(self, prepared: Group) -> Generator[Group, None, None]:
+        """The responses of a decoupled model to one prepared request, as they come; a fault is the last of them."""
+        if prepared.fault:
+            yield prepared
+            return
+        own = {self._input_names[name]: value for name, value in prepared.values.items()}
+        (rows,) = prepared.rows
+        input_s = prepared.input_s
+        try:
+            start = time.perf_counter()
+            responses = guarded(ErrorKind.PREDICTION_FAILED, _FAILED, self._adapter.stream, own, prepared.parameters or {})
+            try:
+                while (predicted := guarded(ErrorKind.PREDICTION_FAILED, _FAILED, next, responses, None)) is not None:
+                    outputs = guarded(ErrorKind.PREDICTION_FAILED, _FAILED, self._outputs_of, predicted, None)
+                    run = Run(rows, time.perf_counter() - start, input_s)
+                    yield self._finished([Group([rows], outputs, None, run, bare=prepared.bare)])[0]
+                    start, input_s = time.perf_counter(), 0.0
+            finally:
+                if isinstance(responses, Generator):
+                    responses.close()
+        except ZeroMindError as error:
+            yield Group([rows], {}, error)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -118,27 +148,47 @@ class Skill:
 
     def _predict(self, group: Group) -> list[Group]:
         """The answers of a group of tensors, or one fault for them all."""
+        start = time.perf_counter()
+        inputs = group.join()
+        input_s = group.input_s + time.perf_counter() - start
         try:
-            outputs, seconds = self.infer(group.join())
+            outputs, infer_s = self.infer(inputs, group.parameters)
         except ZeroMindError as error:
             return [Group(group.rows, {}, error)]
-        answered = Group(group.rows, outputs, None, seconds)
-        return [self._finished(single) for single in answered.singles()] if self._output_filters else [answered]
+        answered = Group(group.rows, outputs, None, Run(sum(group.rows), infer_s, input_s), bare=group.bare)
+        return self._finished(answered.singles()) if self._output_filters and not group.bare else [answered]
 
-    def _finished(self, group: Group) -> Group:
-        """One request's answer through the output filters."""
+    def _finished(self, answered: Sequence[Group]) -> list[Group]:
+        """The answers of one run through the output filters, each request's by itself."""
+        if answered[0].bare or not self._output_filters:
+            return list(answered)
+        start = time.perf_counter()
+        finished = [self._filtered_answer(group) for group in answered]
+        assert answered[0].run is not None, "it has been answered"  # noqa: S101 - a fault of ours
+        run = dataclasses.replace(answered[0].run, output_s=time.perf_counter() - start)
+        for group in finished:
+            if group.fault is None:
+                group.run = run
+        return finished
+
+    def _filtered_answer(self, group: Group) -> Group:
         values: dict[str, Value] = {}
         try:
-            for name, array in group.join().items():
+            for name, array in group.values.items():
                 chain = self._output_filters.get(name)
                 values[name] = chain.answer(array) if chain else array
         except ZeroMindError as error:
             return Group(group.rows, {}, error)
-        return Group(group.rows, values, None, group.seconds)
+        return Group(group.rows, values)
 
-    def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _call(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter] | None) -> dict[str, Tensor]:
         rows = len(next(iter(inputs.values()))) if self.interface.spec.batches else None
-        predicted = self._adapter.predict(inputs)
+        adapter = self._adapter
+        predicted = adapter.predict_with(inputs, parameters or {}) if adapter.parameters else adapter.predict(inputs)
+        return self._outputs_of(predicted, rows)
+
+    def _outputs_of(self, predicted: Mapping[str, Tensor], rows: int | None) -> dict[str, Tensor]:
+        """The arrays of every output by the names of the interface; ``rows`` is how many each must have."""
         outputs = {}
         for name, spec in self._outputs.items():
             own = self._output_names[name]
@@ -153,10 +203,12 @@ class Skill:
 
 
 def _joined(parts: Sequence[Group]) -> Group:
+    """Groups that agree, as one."""
     if len(parts) == 1:
         return parts[0]
     rows = [count for part in parts for count in part.rows]
-    return Group(rows, {name: [part.values[name] for part in parts] for name in parts[0].values})
+    values = {name: [part.values[name] for part in parts] for name in parts[0].values}
+    return dataclasses.replace(parts[0], rows=rows, values=values, input_s=max(part.input_s for part in parts))
 
 
 def _choose(plugins: Plugins, model_type: str, file: ModelFile) -> type[Adapter]:

@@ -53,8 +53,12 @@ class SupervisedExecutor:
         return self.current.room
 
     def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
-        """Run a batch; ``answered`` is called once, later, with an answer per request or the fault of them all."""
+        """Run a batch; ``answered`` is called later, with an answer per request or the fault of them all; of streams, several times."""
         self.current.send(batch, rows, answered)
+
+    def go_on(self, wanted: bool) -> None:
+        """Have the stream under way make its next response, or no more of them; asked once for each that came and is not final."""
+        self.current.go_on(wanted)
 
     def kill(self) -> None:
         """End what runs: it hangs."""

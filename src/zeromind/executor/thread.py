@@ -17,6 +17,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.group import Group, grouped, outcome
 from zeromind.executor.order import Order
 from zeromind.executor.process import Answered
+from zeromind.executor.responses import Responses
 from zeromind.executor.skill import Skill
 from zeromind.tensors import InferRequest, Interface
 
@@ -37,6 +38,7 @@ class ThreadExecutor:
         self._answered: Answered | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._skill: Skill | None = None
+        self._signals: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._memory = 0
         self.alive = False
 
@@ -68,15 +70,28 @@ class ThreadExecutor:
         return self.alive and self._answered is None
 
     def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
-        """Run a batch of requests that agree; ``answered`` is called once, later."""
-        assert self._skill is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
+        """Run a batch of requests that agree; ``answered`` is called later, once, but for a decoupled model once for each response."""
+        skill = self._skill
+        assert skill is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
         self._answered = answered
-        self._call(self._skill.run, grouped(batch, rows, self._skill.interface)).add_done_callback(self._deliver)
+        groups = grouped(batch, rows, skill.interface)
+        if skill.interface.decoupled:
+            self._signals = queue.SimpleQueue()
+            loop = asyncio.get_running_loop()
+            job = self._call(_stream, skill, groups[0], loop, self._partial, self._signals)
+        else:
+            job = self._call(skill.run, groups)
+        job.add_done_callback(self._deliver)
+
+    def go_on(self, wanted: bool) -> None:
+        """Have the stream under way make its next response, or no more of them; asked once for each that came and is not final."""
+        self._signals.put(wanted)
 
     def kill(self) -> None:
         """Leave the thread behind: it cannot be ended. Its batch is answered with WORKER_CRASHED."""
         self.alive = False
         self._skill = None
+        self._signals.put(False)
         self._jobs.put(None)
         self._fail("the model hung and its thread was left behind; it is loaded again")
         self._on_death()
@@ -84,6 +99,7 @@ class ThreadExecutor:
     async def stop(self) -> None:
         """Close the model, unless it hangs."""
         self.alive = False
+        self._signals.put(False)
         if self._skill is not None:
             skill, self._skill = self._skill, None
             with contextlib.suppress(asyncio.TimeoutError):
@@ -114,6 +130,15 @@ class ThreadExecutor:
         if self.alive:
             self._on_room()
 
+    def _partial(self, signals: queue.SimpleQueue[bool], group: Group) -> None:
+        """One of several responses."""
+        if self._answered is None or signals is not self._signals:
+            return  # it was left behind
+        (answer,) = group.answers()
+        assert not isinstance(answer, ZeroMindError), "a fault is the last"  # noqa: S101 - a fault of ours
+        answer.final = False
+        self._answered([answer])
+
     def _fail(self, sentence: str) -> None:
         answered, self._answered = self._answered, None
         if answered is not None:
@@ -123,6 +148,22 @@ class ThreadExecutor:
         job: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._jobs.put((job, function, arguments))
         return asyncio.wrap_future(job)
+
+
+def _stream(
+    skill: Skill,
+    group: Group,
+    loop: asyncio.AbstractEventLoop,
+    partial: Callable[[queue.SimpleQueue[bool], Group], None],
+    signals: queue.SimpleQueue[bool],
+) -> list[Group]:
+    """Give each response of a decoupled model to ``partial`` on the loop, in this thread, and return the last word on the request."""
+    with contextlib.closing(Responses(skill, group)) as responses:
+        for response in responses:
+            loop.call_soon_threadsafe(partial, signals, response)
+            if not signals.get():
+                break
+        return [responses.last]
 
 
 def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:

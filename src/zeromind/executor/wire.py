@@ -2,13 +2,19 @@
 
 Little-endian. Every frame begins with ``u32 length of the rest``. A batch (front to worker) and its answers (back) look alike:
 
-    u8 slot, u32 number of groups, then per group:
-        u32 number of requests n, u8 fault, f64 seconds, n x u64 rows, u16 number of values, then per value:
+    u8 slot, u8 more, u32 number of groups, then per group:
+        u32 number of requests n, u8 flags, u32 rows and 3 x f64 seconds of its run, n x u64 rows,
+        with the flag PARAMETERS: u32 length, so many bytes of JSON,
+        u16 number of values, then per value:
             u16 tensor (its place in the interface), u8 media, u8 dimensions d, u64 offset in the slot, u64 bytes, d x u64 size
 
-A group is what is answered by one run of the model: requests joined along the first dimension, or one alone. ``media`` 0 is a tensor
-in the dtype of its spec (BYTES: each element behind its u32 length), else an encoded value of that media type. A group with
-``fault`` has one encoded value, the fault as JSON. The receiver checks every place against the slot before it looks there.
+A group is what is answered by one run of the model: requests joined along the first dimension, or one alone; with the flag SAME it
+shares its run with the group before. ``media`` 0 is a tensor in the dtype of its spec (BYTES: each element behind its u32 length), else
+an encoded value of that media type. A group with the flag FAULT has one encoded value, the fault as JSON. The receiver checks every
+place against the slot before it looks there.
+
+``more`` says that the answer is one of several: of a decoupled model, whose worker then waits for a frame without groups in which
+``more`` tells whether it shall go on. Its last answer has no values.
 """
 
 from __future__ import annotations
@@ -24,10 +30,12 @@ from zeromind import datatypes
 from zeromind.executor import frames
 from zeromind.executor.arena import aligned
 from zeromind.executor.group import Group
-from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec
+from zeromind.tensors import Encoded, Interface, Run, Tensor, TensorSpec
 
-_HEAD = struct.Struct("<BI")
-_GROUP = struct.Struct("<IBd")
+_HEAD = struct.Struct("<BBI")
+_GROUP = struct.Struct("<IBIddd")
+_FAULT, _SAME, _PARAMETERS, _BARE = 1, 2, 4, 8
+_NO_RUN = Run(0, 0.0)
 _COUNT = struct.Struct("<H")
 _VALUE = struct.Struct("<HBBQQ")
 _LENGTH = struct.Struct("<I")
@@ -42,23 +50,24 @@ class Wire:
     """Writes and reads the frames of one interface; ``inputs`` for batches, else for answers."""
 
     def __init__(self, interface: Interface, inputs: bool) -> None:
+        self._decoupled = interface.decoupled
         self._specs: Sequence[TensorSpec] = interface.spec.inputs if inputs else interface.spec.outputs
         self._inputs = inputs
         self._places = {spec.name: index for index, spec in enumerate(self._specs)}
         self._media = ("", _JSON, *sorted({media for types in interface.media.values() for media in types} - {_JSON}))
         self._codes = {media: code for code, media in enumerate(self._media)}
 
-    def write(self, index: int, slot: memoryview, groups: Sequence[Group], start: int = 0) -> tuple[bytes, int]:
+    def write(self, index: int, slot: memoryview, groups: Sequence[Group], start: int = 0, more: bool = False) -> tuple[bytes, int]:
         """The frame for groups whose values now lie in the slot from ``start`` on, and where they end.
 
         Raises NoRoomError if they do not fit.
         """
-        parts = [_HEAD.pack(index, len(groups))]
+        parts = [_HEAD.pack(index, more, len(groups))]
+        before = None
         for group in groups:
-            count = len(group.rows)
             values = {"": Encoded(_JSON, json.dumps(frames.fault_to_json(group.fault)).encode())} if group.fault else group.values
-            parts.append(_GROUP.pack(count, group.fault is not None, group.seconds))
-            parts.append(struct.pack(f"<{count}Q", *group.rows))
+            parts += _start(group, group.run is not None and group.run is before)
+            before = group.run
             parts.append(_COUNT.pack(len(values)))
             for name, value in values.items():
                 place = 0 if group.fault else self._places[name]
@@ -85,18 +94,14 @@ class Wire:
             raise frames.FrameError(str(error)) from error
 
     def _read(self, frame: bytes | bytearray | memoryview, slots: Sequence[memoryview]) -> tuple[int, list[Group], int]:
-        index, group_count = _HEAD.unpack_from(frame)
+        index, _, group_count = _HEAD.unpack_from(frame)
         slot, end = slots[index], 0
         at = _HEAD.size
-        groups = []
+        groups: list[Group] = []
         for _ in range(group_count):
-            count, fault, seconds = _GROUP.unpack_from(frame, at)
-            at += _GROUP.size
-            rows = list(struct.unpack_from(f"<{count}Q", frame, at))
-            at += 8 * count
+            group, fault, at = _started(frame, at, groups[-1].run if groups else None)
             (value_count,) = _COUNT.unpack_from(frame, at)
             at += _COUNT.size
-            group = Group(rows, {}, None, seconds)
             for _ in range(value_count):
                 place, media, dimensions, offset, size = _VALUE.unpack_from(frame, at)
                 at += _VALUE.size
@@ -112,7 +117,7 @@ class Wire:
                 else:
                     spec = self._specs[place]
                     group.values[spec.name] = _tensor(slot, offset, size, shape, spec)
-            self._check(group, bool(fault))
+            self._check(group, fault)
             groups.append(group)
         if at != len(frame):
             raise frames.FrameError(f"a frame of {len(frame)} bytes ends at {at}")
@@ -123,6 +128,8 @@ class Wire:
         if fault:
             if group.fault is None:
                 raise frames.FrameError("a fault is missing")
+            return
+        if self._decoupled and not group.values:
             return
         if not self._inputs and len(group.values) != len(self._specs):
             raise frames.FrameError(f"an answer has {len(group.values)} of {len(self._specs)} values")
@@ -150,6 +157,51 @@ class Wire:
         else:
             target[...] = value
         return shape, size
+
+
+def signal(index: int, go_on: bool) -> bytes:
+    """The frame, with its prefix, that tells a decoupled model's worker whether to go on with the answers in a slot."""
+    return frames.PREFIX.pack(_HEAD.size) + _HEAD.pack(index, go_on, 0)
+
+
+def signalled(frame: bytes) -> tuple[int, bool] | None:
+    """What ``signal`` packed; None for any other frame."""
+    if len(frame) != frames.PREFIX.size + _HEAD.size:
+        return None
+    index, go_on, _ = _HEAD.unpack_from(frame, frames.PREFIX.size)
+    return index, bool(go_on)
+
+
+def is_partial(frame: bytes) -> bool:
+    """Whether an answer's frame, with its prefix, is one of several, and not the last."""
+    return bool(frame[frames.PREFIX.size + 1])
+
+
+def _start(group: Group, same: bool) -> list[bytes]:
+    """What comes before a group's values."""
+    count = len(group.rows)
+    run = group.run or _NO_RUN
+    flags = _FAULT * bool(group.fault) | _SAME * same | _PARAMETERS * (group.parameters is not None) | _BARE * group.bare
+    parts = [_GROUP.pack(count, flags, run.rows, run.infer_s, run.input_s, run.output_s), struct.pack(f"<{count}Q", *group.rows)]
+    if group.parameters is not None:
+        text = json.dumps(dict(group.parameters)).encode()
+        parts += [frames.PREFIX.pack(len(text)), text]
+    return parts
+
+
+def _started(frame: bytes | bytearray | memoryview, at: int, before: Run | None) -> tuple[Group, bool, int]:
+    """The group that begins there, without its values; whether it is a fault; and where its values begin."""
+    count, flags, *numbers = _GROUP.unpack_from(frame, at)
+    at += _GROUP.size
+    run = before if flags & _SAME else Run(*numbers)
+    group = Group(list(struct.unpack_from(f"<{count}Q", frame, at)), {}, None, run, bare=bool(flags & _BARE))
+    at += 8 * count
+    if flags & _PARAMETERS:
+        (size,) = frames.PREFIX.unpack_from(frame, at)
+        at += frames.PREFIX.size
+        group.parameters = frames.unpack(frame[at : at + size])
+        at += size
+    return group, bool(flags & _FAULT), at
 
 
 def _put(slot: memoryview, start: int, data: bytes) -> int:

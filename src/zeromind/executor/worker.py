@@ -27,8 +27,10 @@ from zeromind.executor.arena import SLOT_BYTES, Arena
 from zeromind.executor.group import Group
 from zeromind.executor.layout import Layout
 from zeromind.executor.order import Order
+from zeromind.executor.responses import Responses
 from zeromind.executor.skill import Skill
-from zeromind.executor.wire import NoRoomError, Wire
+from zeromind.executor.wire import NoRoomError, Wire, signalled
+from zeromind.tensors import Run
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ _GRACE_S = 2.0
 _READ_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
 """From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
+_Signals: TypeAlias = "queue.SimpleQueue[bool]"
+"""Whether a stream's next answer is wanted, once for each."""
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
 
@@ -70,11 +74,18 @@ def serve(link: socket.socket, arena: Arena) -> None:
         skill = _loaded(link, order)
         if skill is not None:
             try:
-                (_Pipeline if skill.filters_inputs else _Loop)(link, arena, skill, order.threads).run()
+                _kind(skill)(link, arena, skill, order.threads).run()
             finally:
                 skill.close()
     except (EOFError, ConnectionError):
         return
+
+
+def _kind(skill: Skill) -> type[_Loop]:
+    """The way of working that a skill needs."""
+    if skill.interface.decoupled:
+        return _Stream
+    return _Pipeline if skill.filters_inputs else _Loop
 
 
 def _loaded(link: socket.socket, order: Order) -> Skill | None:
@@ -115,8 +126,8 @@ class _Loop:
                     slot, groups, end = self._batches.read(memoryview(frame)[frames.PREFIX.size :], self._arena.slots)
                     self._answer(slot, self._skill.run(groups), end)
                 else:
-                    slot, rows, _ = laid
-                    self._answer_laid(slot, rows)
+                    slot, run = laid
+                    self._answer_laid(slot, run.rows)
 
     def _receive(self) -> list[bytes]:
         data = self._link.recv(_READ_BYTES)
@@ -129,29 +140,74 @@ class _Loop:
         places = self._layout.places(slot, rows)
         if places is None:
             raise frames.FrameError(f"{rows} rows do not fit into a slot")
+        start = time.perf_counter()
         inputs, outputs, end = places
         try:
-            answer, seconds = self._skill.infer(inputs)
+            answer, infer_s = self._skill.infer(inputs)
         except ZeroMindError as fault:
             self._answer(slot, [Group([rows], {}, fault)], end)
             return
         if not layout.fits(answer, outputs):  # not what the file promised: the answer itself has to tell
-            self._answer(slot, [Group([rows], answer, None, seconds)], end)
+            self._answer(slot, [Group([rows], answer, None, Run(rows, infer_s))], end)
             return
         for name, place in outputs.items():
             np.copyto(place, answer[name])
-        self._link.sendall(layout.pack(slot, rows, seconds))
+        self._link.sendall(layout.pack(slot, rows, infer_s, 0.0, time.perf_counter() - start - infer_s))
 
-    def _answer(self, slot: int, groups: list[Group], end: int) -> None:
+    def _answer(self, slot: int, groups: list[Group], end: int, more: bool = False) -> None:
         """Send answers; their tensors go behind those of the batch, at which they may still look."""
         view = self._arena.slots[slot]
         try:
-            frame, _ = self._answers.write(slot, view, groups, end)
+            frame, _ = self._answers.write(slot, view, groups, end, more)
         except NoRoomError as error:
             fault = ZeroMindError(ErrorKind.PREDICTION_FAILED, f"the answer is too large to be handed over: {error}")
             self._arena.give_back(slot, SLOT_BYTES)
             frame, _ = self._answers.write(slot, view, [Group([count for group in groups for count in group.rows], {}, fault)])
         self._link.sendall(frame)
+
+
+class _Stream(_Loop):
+    """One request after the other, each with any number of answers. The next answer is made while the server reads the last one."""
+
+    def run(self) -> None:
+        """Answer batches. Raises EOFError when the other side has gone."""
+        ready: queue.SimpleQueue[tuple[int, Group, int, _Signals] | BaseException] = queue.SimpleQueue()
+        threading.Thread(target=self._read, args=(ready,), daemon=True).start()
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            self._answer_all(*item)
+
+    def _answer_all(self, slot: int, group: Group, end: int, signals: _Signals) -> None:
+        unread = False
+        with contextlib.closing(Responses(self._skill, group)) as responses:
+            for response in responses:
+                if unread and not signals.get():  # not before: it would be written where the server still reads
+                    unread = False
+                    break
+                self._answer(slot, [response], end, more=True)
+                unread = True
+            if unread:
+                signals.get()
+            self._answer(slot, [responses.last], end)
+
+    def _read(self, ready: queue.SimpleQueue[tuple[int, Group, int, _Signals] | BaseException]) -> None:
+        signals: dict[int, _Signals] = {}
+        try:
+            while True:
+                for frame in self._receive():
+                    signal_ = signalled(frame)
+                    if signal_ is not None:
+                        signals[signal_[0]].put(signal_[1])
+                        continue
+                    slot, (group,), end = self._batches.read(memoryview(frame)[frames.PREFIX.size :], self._arena.slots)
+                    signals[slot] = queue.SimpleQueue()  # what is said of an earlier stream does not concern this one
+                    ready.put((slot, group, end, signals[slot]))
+        except BaseException as error:  # whatever it is, the thread that answers must end as well
+            for waiting in signals.values():
+                waiting.put(False)
+            ready.put(error)
 
 
 class _Pipeline(_Loop):

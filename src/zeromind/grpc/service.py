@@ -16,7 +16,7 @@ from zeromind.grpc import messages
 from zeromind.grpc.status import Code, Fault
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
-from zeromind.scheduler.dispatcher import Answer
+from zeromind.scheduler.entry import Answer
 from zeromind.tensors import InferRequest, Interface
 
 OIP = "inference.GRPCInferenceService"

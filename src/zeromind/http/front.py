@@ -21,7 +21,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
-from zeromind.scheduler.dispatcher import Answer, Entry
+from zeromind.scheduler.entry import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)

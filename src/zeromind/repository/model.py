@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
+from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
+from zeromind.observe.statistics import Statistics
+from zeromind.observe.trace import Sampler
 from zeromind.repository.lifecycle import Lifecycle, State
-from zeromind.scheduler.dispatcher import Dispatcher, Entry
+from zeromind.scheduler.account import Account
+from zeromind.scheduler.dispatcher import Dispatcher
+from zeromind.scheduler.entry import Entry
 from zeromind.scheduler.queue import BatchQueue
 from zeromind.tensors import Interface
 
@@ -21,15 +27,17 @@ _log = logging.getLogger(__name__)
 class Model:
     """A model from the start of its loading to the end of its workers."""
 
-    def __init__(self, task: Task, order: Order, load_timeout_s: float, max_queue: int, max_queue_bytes: int) -> None:
+    def __init__(self, task: Task, order: Order, config: PoolConfig, sampler: Sampler) -> None:
         self.task = task
+        self.statistics = Statistics()
+        self._account = Account(self.statistics, sampler)
+        self._config = config
         self.timeout_s = task.timeout_s
         self.life = Lifecycle()
         self.interface: Interface | None = None
         self.memory_consumed = 0
         self.load_time = 0.0
-        self._workers = [SupervisedExecutor(order, task.isolation, load_timeout_s) for _ in range(task.instances)]
-        self._max_queue, self._max_queue_bytes = max_queue, max_queue_bytes
+        self._workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s) for _ in range(task.instances)]
         self.open: Dispatcher | None = None
         """What takes requests that fit the interface, while the model is ready."""
         self._dispatcher: Dispatcher | None = None
@@ -64,8 +72,9 @@ class Model:
             self._finish_drop()
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
-        queue: BatchQueue[Entry] = BatchQueue(rows, self._max_queue, self._max_queue_bytes, self.task.max_queue_delay_us / 1e6)
-        self._dispatcher = Dispatcher(self._workers, queue, uniform=self.interface.uniform)
+        bounds = self._config.max_queue, self._config.max_queue_bytes
+        queue: BatchQueue[Entry] = BatchQueue(rows, *bounds, self.task.max_queue_delay_us / 1e6)
+        self._dispatcher = Dispatcher(self._workers, queue, interface=self.interface, account=self._account)
         for worker in self._workers:
             worker.on_room = self._dispatcher.pump
         self.life.enter(State.READY)
@@ -127,6 +136,14 @@ class Model:
     def restarts(self) -> int:
         """How often its workers had to be started again."""
         return sum(worker.restarts for worker in self._workers)
+
+    def told(self) -> dict[str, Any]:
+        """What it has done, as ``Statistics`` tells it, and the bytes that its workers held when it had loaded."""
+        return {**self.statistics.to_json(), "memory_usage": [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]}
+
+    def rank(self, priority: int) -> int:
+        """Where in the queue a request of that priority stands; one that there is not is the task's own."""
+        return priority if 0 < priority <= self.task.priority_levels else self.task.default_priority_level
 
     async def _stop_workers(self) -> None:
         for start in self._loading:

@@ -17,6 +17,7 @@ from zeromind.config.roots import locate
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
+from zeromind.observe.trace import Trace
 from zeromind.repository.journal import Journal
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
@@ -27,9 +28,10 @@ _log = logging.getLogger(__name__)
 class Registry:
     """Which models are served. An id is taken from the moment its load is accepted until its drop has ended."""
 
-    def __init__(self, config: PoolConfig, journal: Journal | None = None) -> None:
+    def __init__(self, config: PoolConfig, journal: Journal | None = None, trace: Trace | None = None) -> None:
         self._config = config
         self._journal = journal
+        self._trace = trace or Trace()
         self._models: dict[str, Model] = {}
         self.failed: dict[str, ZeroMindError] = {}
         """Why configured models are not served, by id."""
@@ -62,8 +64,7 @@ class Registry:
         if task.id in self._models:
             raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {task.id!r} is loaded already: drop it first, or use another id", task.id)
         order = self._order(task, trusted)
-        bounds = self._config.max_queue, self._config.max_queue_bytes
-        model = Model(task, order, self._config.load_timeout_s, *bounds)
+        model = Model(task, order, self._config, self._trace.sampler(task.id))
         self._models[task.id] = model
         try:
             await model.load()
@@ -85,6 +86,7 @@ class Registry:
         held = await model.drop()
         if self._models.get(task_id) is model:
             del self._models[task_id]
+            self._trace.forget(task_id)
         if forget and self._journal is not None:
             await self._journal.dropped(task_id)
         return time.perf_counter() - start, held

@@ -8,105 +8,44 @@ their answer, workers call back.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.scheduler.queue import BatchQueue, Waiting
-from zeromind.tensors import Encoded, InferRequest, InferResponse
+from zeromind.observe.statistics import Statistics
+from zeromind.observe.trace import Sampler
+from zeromind.scheduler.account import Account
+from zeromind.scheduler.entry import Answer, Batch, Entry, Lane, Outcome, Worker
+from zeromind.scheduler.queue import BatchQueue
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
-Answer: TypeAlias = "InferResponse | ZeroMindError"
-Outcome: TypeAlias = "Sequence[Answer] | ZeroMindError"
-
-KILL_GRACE_S = 2.0
-"""How much longer than its requests may take a batch may run before its worker is ended."""
 _TICK_S = 0.05
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Entry(Waiting):
-    """A request on its way. ``reply`` is called exactly once; the arrays of an answer are its to read until it returns."""
-
-    request: InferRequest
-    reply: Callable[[Answer], None]
-    queue: BatchQueue[Entry]
-    open: bool = True
-
-    def settle(self, answer: Answer) -> None:
-        """Give the answer, if none was given yet."""
-        if not self.open:
-            return
-        self.open = False
-        try:
-            self.reply(answer)
-        except Exception:
-            _log.exception("an answer could not be delivered")
-
-    def withdraw(self) -> None:
-        """Forget it: its client has left, and it must not reach the model."""
-        self.open = False
-        self.queue.remove(self)
-
-
-class Worker(Protocol):
-    """What batches are sent to."""
-
-    @property
-    def room(self) -> bool:
-        """Whether it lives and takes one more."""
-
-    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Callable[[Outcome], None]) -> None:
-        """Run a batch; ``answered`` is called once, with an answer per request or the fault of them all, never from within."""
-
-    def kill(self) -> None:
-        """End what runs: it hangs."""
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class _Lane:
-    """A worker and the batches in it, the one that runs first."""
-
-    worker: Worker
-    batches: list[_Batch] = dataclasses.field(default_factory=list)
-
-    rows: int = 0
-    """Of its batches."""
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class _Batch:
-    lane: _Lane
-    entries: list[Entry]
-    rows: int
-    limit_s: float
-    """How long the most patient of its requests may take."""
-    begun: float
-    """Since when it is the first of its worker."""
-    beside: bool = False
-    """Whether another batch was in the worker as well when that died."""
-
-    @property
-    def hung(self) -> float:
-        """The time at which it must have ended."""
-        return self.begun + self.limit_s + KILL_GRACE_S
+_LATE = "the request's time ran out before the model answered ('timeout_s' of the task, or the request's own time-out)"
 
 
 class Dispatcher:
     """Answers every submitted request exactly once: with its result, its fault, or DEADLINE."""
 
     def __init__(
-        self, workers: Sequence[Worker], queue: BatchQueue[Entry], clock: Callable[[], float] = time.monotonic, *, uniform: bool = False
+        self,
+        workers: Sequence[Worker],
+        queue: BatchQueue[Entry],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        interface: Interface | None = None,
+        account: Account | None = None,
     ) -> None:
-        """``uniform`` says that any two requests may be joined, so that nobody need look."""
-        self._lanes = [_Lane(worker) for worker in workers]
+        """``interface`` is the model's, where it is known: of a uniform one any two requests are joined, and nobody need look."""
+        self._lanes = [Lane(worker) for worker in workers]
         self._queue = queue
         self._clock = clock
-        self._uniform = uniform
+        self._uniform = interface is not None and interface.uniform
+        self._decoupled = interface is not None and interface.decoupled
+        self._parameters = interface is not None and interface.parameters
+        self._account = account or Account(Statistics(), Sampler(), clock)
         self._loop = asyncio.get_running_loop()
         self._farewell: ZeroMindError | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -120,16 +59,18 @@ class Dispatcher:
         """Requests that are still to be answered."""
         return len(self._queue) + sum(entry.open for batch in self._running() for entry in batch.entries)
 
-    def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None]) -> Entry:
-        """Take a request; ``deadline`` on the monotonic clock. Raises BUSY, or why nothing is taken any more."""
+    def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None], came: float | None = None) -> Entry:
+        """Take a request that ``came`` then; times are the clock's. Raises BUSY, or why nothing is taken any more."""
         if self._farewell is not None:
             raise self._farewell
         now = self._clock()
         rows, nbytes = request.size()
-        kind = None if self._uniform else _kind(request)
+        kind = None if self._uniform else _kind(request, self._parameters)
         if self._turning and self._queue.full:
             self._pump(now)
-        entry = Entry(rows, nbytes, deadline, kind, now, False, request, reply, self._queue)
+        entry = Entry(
+            rows, nbytes, deadline, kind, now, self._decoupled, request.priority, request, reply, self, now if came is None else came
+        )
         self._queue.put(entry)
         if not self._turning:
             lane, share = self._choose()
@@ -142,14 +83,21 @@ class Dispatcher:
 
     def pump(self) -> None:
         """Look for work for the workers: one has room again."""
-        if self._queue.waiting:
+        if self._queue.count:
             self._pump(self._clock())
+
+    def withdrawn(self, entry: Entry) -> None:
+        """Let nobody work on a request whose client has left."""
+        self._queue.remove(entry)
+        self._account.failed(entry, "cancel")
+        if entry.stream is not None:
+            entry.stream.go_on(False)
 
     async def close(self, at_once: ZeroMindError | None = None) -> None:
         """Refuse what waits, let what runs finish; ``at_once`` is the fault that answers what runs too, now."""
         self._farewell = at_once or ZeroMindError(ErrorKind.MODEL_NOT_FOUND, "the model was dropped before it answered this request")
         for entry in self._queue.clear():
-            entry.settle(self._farewell)
+            self._refuse(entry, self._farewell)
         while self._running() and at_once is None:
             self._quiet.clear()
             await self._quiet.wait()
@@ -158,13 +106,13 @@ class Dispatcher:
             lane.batches.clear()
         for batch in running:
             for entry in batch.entries:
-                entry.settle(self._farewell)
+                self._refuse(entry, self._farewell)
         self._quiet.set()  # for a close that lets what runs finish and is overtaken by this one
         for timer in (self._sweeper, self._delay):
             if timer is not None:
                 timer.cancel()
 
-    def _running(self) -> list[_Batch]:
+    def _running(self) -> list[Batch]:
         return [batch for lane in self._lanes for batch in lane.batches]
 
     def _turn(self) -> None:
@@ -173,12 +121,12 @@ class Dispatcher:
         self.pump()
 
     def _pump(self, now: float) -> None:
-        while self._queue.waiting:
+        while self._queue.count:
             lane, share = self._choose()
             if lane is None or not self._feed(lane, share, now):
                 return
 
-    def _feed(self, lane: _Lane, share: int, now: float) -> bool:
+    def _feed(self, lane: Lane, share: int, now: float) -> bool:
         """Give a worker its next batch; False if that has to wait."""
         if not lane.batches and (wait_s := self._queue.due(now)):
             if self._delay is None:
@@ -190,7 +138,7 @@ class Dispatcher:
         self._send(lane, entries, now)
         return True
 
-    def _choose(self) -> tuple[_Lane | None, int]:
+    def _choose(self) -> tuple[Lane | None, int]:
         """An idle worker; else the least loaded behind whose batch the next may be staged. And its fair share of what waits, in rows."""
         chosen, least, open_lanes = None, 0, 0
         for lane in self._lanes:
@@ -202,11 +150,13 @@ class Dispatcher:
             return None, 0
         return chosen, max(least, -(-self._queue.rows // open_lanes))
 
-    def _send(self, lane: _Lane, entries: list[Entry], now: float) -> None:
+    def _send(self, lane: Lane, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = _Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now)
+        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now)
         lane.batches.append(batch)
         lane.rows += batch.rows
+        if self._decoupled:
+            entries[0].stream = batch
         try:
             lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
         except Exception:
@@ -214,26 +164,52 @@ class Dispatcher:
             fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")
             self._loop.call_soon(self._answered, batch, fault)
 
-    def _answered(self, batch: _Batch, outcome: Outcome) -> None:
+    def _answered(self, batch: Batch, outcome: Outcome) -> None:
         lane = batch.lane
         batches = lane.batches
         if batch not in batches:
             return  # the model was closed at once
+        arrived = self._clock()
+        if self._decoupled and (response := _partial(outcome)) is not None:
+            self._responded(batch, response)
+            return
         batches.remove(batch)
         lane.rows -= batch.rows
         if batches:
-            batches[0].begun = self._clock()
+            batches[0].begun = arrived
         if isinstance(outcome, ZeroMindError):
             self._failed(batch, outcome)
         else:
-            if self._queue.waiting:
-                self._pump(self._clock())  # the worker runs again while these answers are encoded
+            if self._queue.count:
+                self._pump(arrived)  # the worker runs again while these answers are encoded
             for entry, answer in zip(batch.entries, outcome, strict=True):
-                entry.settle(answer)
+                if isinstance(answer, ZeroMindError):
+                    self._refuse(entry, answer)
+                else:
+                    entry.settle(answer)
+            self._account.answered(batch, outcome, arrived)
         if self._farewell is not None and not self._running():
             self._quiet.set()
 
-    def _failed(self, batch: _Batch, fault: ZeroMindError) -> None:
+    def _responded(self, batch: Batch, response: InferResponse) -> None:
+        """Deliver one of several responses."""
+        (entry,) = batch.entries
+        batch.awaiting = True
+        if entry.open:
+            self._account.responded(batch, response)
+            entry.deliver(response)
+        else:
+            batch.go_on(False)
+
+    def _refuse(self, entry: Entry, fault: ZeroMindError) -> None:
+        """Answer a request with a fault, if it is not answered yet."""
+        if entry.open:
+            self._account.failed(entry, "fail")
+            entry.settle(fault)
+            if entry.stream is not None:
+                entry.stream.go_on(False)
+
+    def _failed(self, batch: Batch, fault: ZeroMindError) -> None:
         """Answer a lone request with the fault. Of several only one need be to blame: they wait again, to run each by itself."""
         if fault.kind is ErrorKind.WORKER_CRASHED:
             for other in batch.lane.batches:
@@ -246,7 +222,7 @@ class Dispatcher:
             self.pump()
             return
         for entry in batch.entries:
-            entry.settle(fault)
+            self._refuse(entry, fault)
 
     def _delayed(self) -> None:
         self._delay = None
@@ -269,9 +245,7 @@ class Dispatcher:
         late = self._queue.expire(now)
         late += [entry for batch in self._running() for entry in batch.entries if entry.open and entry.deadline <= now]
         for entry in late:
-            entry.settle(
-                ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before the model answered ('timeout_s' of the task)")
-            )
+            self._refuse(entry, ZeroMindError(ErrorKind.DEADLINE, _LATE))
         for lane in self._lanes:
             if lane.batches and lane.batches[0].hung <= now:
                 lane.worker.kill()
@@ -284,9 +258,16 @@ class Dispatcher:
             self._sweep_at(min(times), now)
 
 
-def _kind(request: InferRequest) -> list[object]:
+def _partial(outcome: Outcome) -> InferResponse | None:
+    """The response that is not the last of a stream; None for any other outcome."""
+    if isinstance(outcome, ZeroMindError) or isinstance(outcome[0], ZeroMindError) or outcome[0].final:
+        return None
+    return outcome[0]
+
+
+def _kind(request: InferRequest, parameters: bool) -> list[object]:
     """What must agree for two requests to be joined; of encoded values only the worker can tell."""
-    kind: list[object] = []
+    kind: list[object] = [request.filters, request.parameters if parameters else None]
     for name, value in request.inputs.items():
         kind += (name, None) if isinstance(value, Encoded) else (name, value.dtype, value.shape[1:])
     return kind

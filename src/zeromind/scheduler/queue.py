@@ -1,4 +1,4 @@
-"""The queue of one model: bounded by count and bytes, first come first served, batches formed when a worker is free.
+"""The queue of one model: bounded by count and bytes, by urgency and then in order, batches formed when a worker is free.
 
 It does no input or output and has no clock: times are passed in, in seconds of any monotonic clock.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -17,7 +18,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 class Waiting:
     """One request in the queue: ``rows`` it adds to a batch, ``nbytes`` it holds, ``kind`` = what must be equal to join a batch.
 
-    ``alone`` is for one that has to run by itself, with nothing before or behind it in its worker.
+    ``alone`` is for one that has to run by itself, with nothing before or behind it in its worker. ``priority`` is the less the more
+    urgent it is.
     """
 
     rows: int
@@ -26,6 +28,7 @@ class Waiting:
     kind: object
     since: float
     alone: bool
+    priority: int
 
 
 W = TypeVar("W", bound=Waiting)
@@ -39,34 +42,39 @@ class BatchQueue(Generic[W]):
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._max_delay_s = max_delay_s
-        self.waiting: collections.OrderedDict[int, W] = collections.OrderedDict()
-        """By id, the first to be served first."""
+        self._levels: dict[int, collections.OrderedDict[int, W]] = {}
+        """What waits, by priority and by id, the first to be served first."""
+        self.count = 0
         self.nbytes = 0
         self.rows = 0
 
     def __len__(self) -> int:
-        return len(self.waiting)
+        return self.count
 
     @property
     def full(self) -> bool:
         """Whether no more entries may wait."""
-        return len(self.waiting) >= self._max_count
+        return self.count >= self._max_count
 
     def put(self, entry: W) -> None:
-        """Append an entry. Raises BUSY when a bound would be passed; a single entry may be of any size."""
-        if len(self.waiting) >= self._max_count or (self.waiting and self.nbytes + entry.nbytes > self._max_bytes):
-            raise ZeroMindError(
-                ErrorKind.BUSY, f"{len(self.waiting)} requests wait for this model already: try again shortly", len(self.waiting)
-            )
-        self.waiting[id(entry)] = entry
+        """Append an entry to those as urgent. Raises BUSY when a bound would be passed; a single entry may be of any size."""
+        if self.count >= self._max_count or (self.count and self.nbytes + entry.nbytes > self._max_bytes):
+            raise ZeroMindError(ErrorKind.BUSY, f"{self.count} requests wait for this model already: try again shortly", self.count)
+        level = self._levels.get(entry.priority)
+        if level is None:
+            level = self._level(entry.priority)
+        level[id(entry)] = entry
+        self.count += 1
         self.nbytes += entry.nbytes
         self.rows += entry.rows
 
     def put_back(self, entries: Sequence[W]) -> None:
-        """Let entries that were taken wait again, before all others, in their order; the bounds have let them in already."""
+        """Let entries that were taken wait again, before all as urgent, in their order; the bounds have let them in already."""
         for entry in reversed(entries):
-            self.waiting[id(entry)] = entry
-            self.waiting.move_to_end(id(entry), last=False)
+            level = self._level(entry.priority)
+            level[id(entry)] = entry
+            level.move_to_end(id(entry), last=False)
+            self.count += 1
             self.nbytes += entry.nbytes
             self.rows += entry.rows
 
@@ -74,15 +82,15 @@ class BatchQueue(Generic[W]):
         """Seconds until a batch should leave although it is not full; 0 if it should now. Of no meaning for an empty queue."""
         if not self._max_delay_s or self.rows >= self.max_rows:
             return 0.0
-        oldest = next(iter(self.waiting.values()))
-        return max(0.0, oldest.since + self._max_delay_s - now)
+        oldest = min(next(iter(level.values())).since for level in self._levels.values() if level)
+        return max(0.0, oldest + self._max_delay_s - now)
 
     def fills(self, running_rows: int) -> bool:
         """Whether enough waits to stage the next batch behind one that runs: staging less would split what could be joined.
 
         Of no meaning for an empty queue.
         """
-        return self.rows >= min(running_rows, self.max_rows) and not next(iter(self.waiting.values())).alone
+        return self.rows >= min(running_rows, self.max_rows) and not next(self._waiting()).alone
 
     def take(self, now: float, share: int | None = None) -> list[W]:
         """The next batch: the oldest entry in time and those behind it of the same kind, up to the row limit; empty if none waits.
@@ -94,7 +102,7 @@ class BatchQueue(Generic[W]):
         batch: list[W] = []
         rows = 0
         kind = None
-        for entry in self.waiting.values():
+        for entry in self._waiting():
             if entry.deadline <= now or (batch and (entry.kind != kind or entry.alone or rows + entry.rows > limit)):
                 continue
             if not batch:
@@ -103,9 +111,8 @@ class BatchQueue(Generic[W]):
             rows += entry.rows
             if rows >= limit or entry.alone:
                 break
-        if len(batch) == len(self.waiting):
-            self.waiting.clear()
-            self.nbytes = self.rows = 0
+        if len(batch) == self.count:
+            self._empty()
             return batch
         for entry in batch:
             self.remove(entry)
@@ -113,26 +120,43 @@ class BatchQueue(Generic[W]):
 
     def expire(self, now: float) -> list[W]:
         """Take out the entries whose deadline has passed."""
-        late = [entry for entry in self.waiting.values() if entry.deadline <= now]
+        late = [entry for entry in self._waiting() if entry.deadline <= now]
         for entry in late:
             self.remove(entry)
         return late
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of all that waits; None if nothing does."""
-        return min((entry.deadline for entry in self.waiting.values()), default=None)
+        return min((entry.deadline for entry in self._waiting()), default=None)
 
     def clear(self) -> list[W]:
         """Take out everything."""
-        entries = list(self.waiting.values())
-        self.waiting.clear()
-        self.nbytes = self.rows = 0
+        entries = list(self._waiting())
+        self._empty()
         return entries
 
     def remove(self, entry: W) -> bool:
         """Take an entry out; False if it has left already."""
-        if self.waiting.pop(id(entry), None) is None:
+        level = self._levels.get(entry.priority)
+        if level is None or level.pop(id(entry), None) is None:
             return False
+        self.count -= 1
         self.nbytes -= entry.nbytes
         self.rows -= entry.rows
         return True
+
+    def _waiting(self) -> Iterator[W]:
+        """What waits, the first to be served first."""
+        return itertools.chain.from_iterable([level.values() for level in self._levels.values()])
+
+    def _level(self, priority: int) -> collections.OrderedDict[int, W]:
+        """What waits with a priority."""
+        if priority not in self._levels:
+            self._levels[priority] = collections.OrderedDict()
+            self._levels = dict(sorted(self._levels.items()))
+        return self._levels[priority]
+
+    def _empty(self) -> None:
+        for level in self._levels.values():
+            level.clear()
+        self.count = self.nbytes = self.rows = 0

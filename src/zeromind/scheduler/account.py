@@ -1,0 +1,59 @@
+"""What the statistics and the trace of a model learn of its requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from zeromind.errors import ZeroMindError
+from zeromind.observe.statistics import Statistics
+from zeromind.observe.trace import Sampler
+from zeromind.scheduler.entry import Batch, Entry, Outcome
+from zeromind.tensors import InferResponse, Run
+
+
+class Account:
+    """Keeps the account of one model; times are those of ``clock``, in seconds."""
+
+    def __init__(self, statistics: Statistics, sampler: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
+        self._statistics = statistics
+        self._sampler = sampler
+        self._clock = clock
+
+    def answered(self, batch: Batch, outcome: Outcome, arrived: float) -> None:
+        """A batch's answers have arrived and been given; faults among them are counted already."""
+        assert not isinstance(outcome, ZeroMindError), "each has its answer"  # noqa: S101 - a fault of ours
+        done, today = self._clock(), time.time()
+        runs: list[tuple[Run, list[Entry]]] = []
+        for entry, answer in zip(batch.entries, outcome, strict=True):
+            if not isinstance(answer, ZeroMindError):
+                _of(answer.run, runs).append(entry)
+        for run, entries in runs:
+            waited = len(entries) * arrived - sum([entry.since for entry in entries])
+            took = len(entries) * done - sum([entry.came for entry in entries])
+            self._statistics.ran(run, len(entries), waited, took, today)
+            if self._sampler.active:
+                for entry in entries:
+                    self._sampler.sample(entry.request.id, (entry.came, entry.since, arrived, done), run)
+            if entries[0].stream is not None:
+                self._statistics.ended(batch.responses, "empty_response")
+
+    def responded(self, batch: Batch, response: InferResponse) -> None:
+        """A stream has one more response, which is not the last."""
+        self._statistics.responded(batch.responses, response.run)
+        batch.responses += 1
+
+    def failed(self, entry: Entry, how: str) -> None:
+        """A request has no result: ``fail``, or ``cancel`` if its client has left."""
+        self._statistics.failed(self._clock() - entry.came)
+        if entry.stream is not None:
+            self._statistics.ended(entry.stream.responses, how)
+
+
+def _of(run: Run, runs: list[tuple[Run, list[Entry]]]) -> list[Entry]:
+    """The requests of a run, as far as they are known."""
+    for known, entries in reversed(runs):
+        if known is run:
+            return entries
+    runs.append((run, []))
+    return runs[-1][1]

@@ -1,0 +1,127 @@
+"""What a dispatcher moves: requests on their way, the batches that they form, the lanes that these run in."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from zeromind.errors import ZeroMindError
+from zeromind.scheduler.queue import Waiting
+from zeromind.tensors import InferRequest, InferResponse
+
+_log = logging.getLogger(__name__)
+
+Answer: TypeAlias = "InferResponse | ZeroMindError"
+Outcome: TypeAlias = "Sequence[Answer] | ZeroMindError"
+
+KILL_GRACE_S = 2.0
+"""How much longer than its requests may take a batch may run before its worker is ended."""
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Entry(Waiting):
+    """A request on its way. ``reply`` is called exactly once; the arrays of an answer are its to read until it returns."""
+
+    request: InferRequest
+    reply: Callable[[Answer], None]
+    owner: Owner
+    came: float
+    """When it reached the server."""
+    open: bool = True
+    stream: Batch | None = None
+    """Where a decoupled model makes its responses."""
+
+    def settle(self, answer: Answer) -> None:
+        """Give the answer, or the last of them, if none was given yet."""
+        if self.open:
+            self.open = False
+            self.deliver(answer)
+
+    def deliver(self, answer: Answer) -> None:
+        """Give an answer."""
+        try:
+            self.reply(answer)
+        except Exception:
+            _log.exception("an answer could not be delivered")
+
+    def withdraw(self) -> None:
+        """Forget it: its client has left, and it must not reach the model."""
+        if self.open:
+            self.open = False
+            self.owner.withdrawn(self)
+
+    def go_on(self) -> None:
+        """Have the next response made; to be asked once for each that came and is not final."""
+        if self.stream is not None:
+            self.stream.go_on(self.open)
+
+
+class Owner(Protocol):
+    """Who sees to it that a request is answered."""
+
+    def withdrawn(self, entry: Entry) -> None:
+        """Nobody waits for it any more."""
+
+
+class Worker(Protocol):
+    """What batches are sent to."""
+
+    @property
+    def room(self) -> bool:
+        """Whether it lives and takes one more."""
+
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Callable[[Outcome], None]) -> None:
+        """Run a batch; ``answered`` is called with an answer per request or the fault of them all, never from within.
+
+        It is called once; for a decoupled model, whose batches are one request each, once for each response, the last of which is final.
+        """
+
+    def go_on(self, wanted: bool) -> None:
+        """Make the next response of the stream that runs, or no more of them; asked once for each that is not final."""
+
+    def kill(self) -> None:
+        """End what runs: it hangs."""
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Lane:
+    """A worker and the batches in it, the one that runs first."""
+
+    worker: Worker
+    batches: list[Batch] = dataclasses.field(default_factory=list)
+
+    rows: int = 0
+    """Of its batches."""
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Batch:
+    """Requests that are in a worker together."""
+
+    lane: Lane
+    entries: list[Entry]
+    rows: int
+    limit_s: float
+    """How long the most patient of its requests may take."""
+    begun: float
+    """Since when it is the first of its worker."""
+    beside: bool = False
+    """Whether another batch was in the worker as well when that died."""
+
+    responses: int = 0
+    """How many came that are not final."""
+    awaiting: bool = False
+    """Whether the worker waits to be told whether it shall make the next."""
+
+    def go_on(self, wanted: bool) -> None:
+        """Tell the worker of a stream whether another response is wanted, if it waits for that."""
+        if self.awaiting:
+            self.awaiting = False
+            self.lane.worker.go_on(wanted)
+
+    @property
+    def hung(self) -> float:
+        """The time at which it must have ended."""
+        return self.begun + self.limit_s + KILL_GRACE_S
