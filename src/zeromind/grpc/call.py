@@ -62,10 +62,10 @@ class Call:
 
     @property
     def waits(self) -> bool:
-        """Whether a message has begun to come and not come in full, while nobody makes its client wait."""
+        """Whether its client owes us something: the only message, or the rest of one of many."""
         if self.ended or self.choked or self.closing:
             return False
-        return not 0 <= self._size <= self.held if self.head.method is None or self.head.method.talk is None else 0 < self.held
+        return self.held > 0 or self.head.method is None or self.head.method.talk is None
 
     def receive(self, data: bytes, most: int) -> None:
         """Take what has come. Raises Fault if the message that it begins is longer than ``most``."""

@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._limits = site.limits
         self._http2 = Http2(self, site.limits)
-        self._outlet = Outlet(self._http2.sender, site.loop, self._forget, self._eased)
+        self._outlet = Outlet(self._http2.sender, site.loop, self._forget, self._eased, self._flush_soon)
         self._streams: dict[int, Stream] = {}
         """Of the calls that have many messages."""
         self._over = False
@@ -113,6 +113,8 @@ class Connection(asyncio.Protocol):
         if not self._over and not self._last_calls:
             self._http2.goodbye()
             self.leave()
+            for stream in list(self._streams.values()):
+                stream.leave()
             self._flush()
 
     def abort(self) -> None:
@@ -162,7 +164,7 @@ class Connection(asyncio.Protocol):
             if head.timeout_s is not None:
                 call.timer = self._site.loop.call_later(min(head.timeout_s, _MOST_TIMEOUT_S), self._expire, call)
             if method.talk is not None:
-                self._streams[call.stream_id] = Stream(call, method.talk, self._site, self._http2, self._outlet, self._flush_soon)
+                self._streams[call.stream_id] = Stream(call, method.talk, self._site, self._outlet)
 
     def data(self, call: Call, data: bytes) -> None:
         """Take some more of a message."""
@@ -175,12 +177,12 @@ class Connection(asyncio.Protocol):
             call.receive(data, self._limits.message_bytes)
             if stream is not None:
                 stream.hear()
-            elif call.more:
-                raise Fault(Code.INTERNAL, "the call has more than one message: this method takes exactly one")
         except Fault as fault:
             self._refuse(call, fault)
             return
-        if site.buffered > self._limits.buffer_bytes and call.held:
+        if stream is None and call.more:
+            self._refuse(call, Fault(Code.INTERNAL, "the call has more than one message: this method takes exactly one"))
+        elif site.buffered > self._limits.buffer_bytes and call.held:
             self._refuse(call, Fault(Code.RESOURCE_EXHAUSTED, "the pool receives too many big messages at once: try again later"))
 
     def ended(self, call: Call) -> None:
@@ -194,7 +196,8 @@ class Connection(asyncio.Protocol):
         try:
             message = call.message(self._limits.message_bytes)
             if message is None:
-                raise Fault(Code.INVALID_ARGUMENT, f"the call ended within its message, after {held} bytes")
+                self._refuse(call, Fault(Code.INVALID_ARGUMENT, f"the call ended within its message, after {held} bytes"))
+                return
             self._site.buffered -= held
             if method is not None and method.answer is not None:
                 call.withdraw = method.answer(message, call.head, functools.partial(self._reply, call))
@@ -220,8 +223,6 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Close when the present calls are answered."""
         self._last_calls = True
-        for stream in list(self._streams.values()):
-            stream.leave()
 
     # what we answer
 
@@ -232,7 +233,6 @@ class Connection(asyncio.Protocol):
         elif not self._over and call.stream_id in self._http2.calls:
             call.stop()
             self._outlet.answer(call, outcome)
-            self._flush_soon()
 
     def _fail(self, call: Call, error: Exception) -> None:
         self._refuse(call, self._site.service.fault(error, call.head.name))
@@ -241,7 +241,6 @@ class Connection(asyncio.Protocol):
         """End a call with a status that is not OK."""
         if not self._over and call.stream_id in self._http2.calls:
             self._outlet.refuse(call, fault)
-            self._flush_soon()
 
     def _expire(self, call: Call) -> None:
         if not call.closing:

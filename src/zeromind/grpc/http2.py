@@ -18,7 +18,6 @@ from zeromind.grpc.frame import (
     ACK,
     COMPRESSION_ERROR,
     CONTINUATION,
-    DATA,
     ENABLE_PUSH,
     END_HEADERS,
     END_STREAM,
@@ -26,7 +25,6 @@ from zeromind.grpc.frame import (
     FLOW_CONTROL_ERROR,
     FRAME_SIZE_ERROR,
     HEAD,
-    HEADERS,
     HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
@@ -43,7 +41,6 @@ from zeromind.grpc.frame import (
     SETTING,
     SETTINGS,
     STREAM_CLOSED,
-    WINDOW_UPDATE,
     BrokenError,
     unpadded,
 )
@@ -109,7 +106,7 @@ class Http2:
         self._newest: Any = None
         own = (MAX_CONCURRENT_STREAMS, limits.streams), (INITIAL_WINDOW_SIZE, limits.window_bytes)
         more = (MAX_FRAME_SIZE, limits.frame_bytes), (MAX_HEADER_LIST_SIZE, limits.header_bytes)
-        self.sender = Sender((*own, *more), _DEFAULT_WINDOW)
+        self.sender = Sender((*own, *more), _DEFAULT_WINDOW, limits.window_bytes)
         self.sender.grant(0, self._inbound - _DEFAULT_WINDOW)
 
     # what comes
@@ -181,7 +178,7 @@ class Http2:
         if flags & END_STREAM:
             self._end(call)
         elif not call.choked and stream_id in self.calls:
-            self.admit(call)
+            self.sender.admit(call)
 
     def _end(self, call: Call) -> None:
         call.ended = True
@@ -328,12 +325,6 @@ class Http2:
     def _check_known(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:
             raise BrokenError(PROTOCOL_ERROR, f"a frame on stream {stream_id}, which has not begun")
-
-    def admit(self, call: Call) -> None:
-        """Let its client send on, once it has used half of what it may."""
-        if call.inbound < self._limits.window_bytes // 2:
-            self.sender.grant(call.stream_id, self._limits.window_bytes - call.inbound)
-            call.inbound = self._limits.window_bytes
 
     _kinds: ClassVar[tuple[tuple[bool | None, int | None, Callable[[Http2, int, int, bytes], None]], ...]] = (
         (True, None, _data),

@@ -26,8 +26,9 @@ class Speaker(Protocol):
     def end(self, error: Exception | None = None) -> None:
         """Say no more; the error is the call's status, else that is OK."""
 
-    async def drained(self) -> None:
-        """Return once the client has taken most of what was said."""
+    @property
+    def crowded(self) -> bool:
+        """Whether much of what was said waits for the client: nothing more shall be made until the conversation is told."""
 
 
 class Conversation(Protocol):
@@ -42,6 +43,9 @@ class Conversation(Protocol):
 
     def ended(self) -> None:
         """The client has said all: end when all is answered."""
+
+    def eased(self) -> None:
+        """The client has taken something of what was said."""
 
     def withdraw(self) -> None:
         """The client has left, and wants no answer."""

@@ -17,12 +17,22 @@ _STATUS = (b":status", b"200")
 
 
 class Outlet:
-    """Answers of one connection. ``forget`` is called when all of a call is said, ``eased`` when its client took some of many messages."""
+    """Answers of one connection, whose loop tells the time.
+
+    ``forget`` is called when all of a call is said, ``eased`` when its client took some of what waited, ``flush`` when there is
+    something to write, soon.
+    """
 
     def __init__(
-        self, sender: Sender, loop: asyncio.AbstractEventLoop, forget: Callable[[Call], None], eased: Callable[[Call], None]
+        self,
+        sender: Sender,
+        loop: asyncio.AbstractEventLoop,
+        forget: Callable[[Call], None],
+        eased: Callable[[Call], None],
+        flush: Callable[[], None],
     ) -> None:
         self._sender = sender
+        self._flush = flush
         self._loop = loop
         self._forget = forget
         self._eased = eased
@@ -43,6 +53,7 @@ class Outlet:
         """Send the one message of an answer, and its end."""
         if not call.head.answer_encoding and not self.paused and self._sender.whole(call, pieces):
             self._forget(call)
+            self._flush()
         else:
             call.closing = True
             self.say(call, pieces)
@@ -58,6 +69,7 @@ class Outlet:
         call.output += message
         call.unsent += sum(map(len, message))
         self.pump(call)
+        self._flush()
 
     def close(self, call: Call, fault: Fault | None = None) -> None:
         """End an answer behind what is said; the fault is its status."""
@@ -65,6 +77,7 @@ class Outlet:
             self._sender.response(call)
         call.closing, call.fault = True, fault
         self.pump(call)
+        self._flush()
 
     def refuse(self, call: Call, fault: Fault) -> None:
         """End an answer at once, with a status that is not OK."""
@@ -82,6 +95,7 @@ class Outlet:
     def _last(self, call: Call, fields: list[tuple[bytes, bytes]]) -> None:
         self._sender.last(call.stream_id, fields)
         self._end(call)
+        self._flush()
 
     def _end(self, call: Call) -> None:
         if not call.ended:  # spare the client the rest (RFC 9113, 8.1)
@@ -132,6 +146,11 @@ class Outlet:
         elif call.stream_id in self._blocked:
             self.pump(call)
             self._eased(call)
+
+    def admit(self, call: Call) -> None:
+        """Let its client send on."""
+        self._sender.admit(call)
+        self._flush()
 
     def stalled(self, call: Call, now: float) -> float:
         """For how long an answer has waited for its client: for its own window, or for that of all."""

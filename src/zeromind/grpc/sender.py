@@ -36,9 +36,10 @@ _PREFIX = struct.Struct(">BI")
 class Sender:
     """Frames of one connection; ``out`` gathers what is to be written. Its window and its largest frame are the client's word."""
 
-    def __init__(self, own: Sequence[tuple[int, int]], window: int) -> None:
-        """``own`` are our settings, ``window`` what the client takes of all answers together."""
+    def __init__(self, own: Sequence[tuple[int, int]], window: int, inbound: int) -> None:
+        """``own`` are our settings, ``window`` what the client takes of all answers together, ``inbound`` what it may send of a call."""
         self.window = window
+        self._inbound = inbound
         self.frame_bytes = 16_384
         """The largest frame that the client takes."""
         self._table_update = b""
@@ -68,7 +69,8 @@ class Sender:
         """The head of an answer."""
         call.started = True
         encoding = call.head.answer_encoding
-        self.out.append(self._field_frame(END_HEADERS, call.stream_id, _RESPONSE + literal(b"grpc-encoding", encoding) if encoding else _RESPONSE))
+        block = _RESPONSE + literal(b"grpc-encoding", encoding) if encoding else _RESPONSE
+        self.out.append(self._field_frame(END_HEADERS, call.stream_id, block))
 
     def send(self, call: Call, data: bytes | memoryview) -> None:
         """Some of an answer, no more than the windows and ``frame_bytes`` have room for."""
@@ -100,6 +102,12 @@ class Sender:
     def grant(self, stream_id: int, increment: int) -> None:
         """Let the client send more, of a call or (0) of all together."""
         self.out.append(frame(WINDOW_UPDATE, 0, stream_id, NUMBER.pack(increment)))
+
+    def admit(self, call: Call) -> None:
+        """Let its client send on, once it has used half of what it may."""
+        if call.inbound < self._inbound // 2:
+            self.grant(call.stream_id, self._inbound - call.inbound)
+            call.inbound = self._inbound
 
     def _field_frame(self, flags: int, stream_id: int, block: bytes) -> bytes:
         if self._table_update:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from zeromind.grpc.call import Call
-from zeromind.grpc.http2 import Http2
 from zeromind.grpc.method import Conversation, Pieces, Talk
 from zeromind.grpc.outlet import Outlet
 from zeromind.grpc.site import Site
@@ -16,17 +12,14 @@ from zeromind.grpc.status import Code, Fault
 class Stream:
     """Hands over messages as fast as they are answered; a client that is faster, or does not take the answers, has to wait.
 
-    It is the conversation's Speaker. ``flush`` sees to it that what is said is written.
+    It is the conversation's Speaker.
     """
 
-    def __init__(self, call: Call, talk: Talk, site: Site, http2: Http2, outlet: Outlet, flush: Callable[[], None]) -> None:
+    def __init__(self, call: Call, talk: Talk, site: Site, outlet: Outlet) -> None:
         self._call = call
         self._site = site
-        self._http2 = http2
         self._outlet = outlet
-        self._flush = flush
         self._leaving = self._told = self._hearing = False
-        self._eased: asyncio.Future[None] | None = None
         self._conversation: Conversation | None = talk(self, call.head)
         call.withdraw = self.withdraw
 
@@ -50,10 +43,11 @@ class Stream:
                     return
             self._choke(self._full)
             if call.ended and not self._told and not call.choked and not self._leaving:
-                if call.held:
-                    raise Fault(Code.INVALID_ARGUMENT, f"the call ended within a message, after {call.held} bytes")
                 self._told = True
-                conversation.ended()
+                if call.held:
+                    self.end(Fault(Code.INVALID_ARGUMENT, f"the call ended within a message, after {call.held} bytes"))
+                else:
+                    conversation.ended()
         except Exception as error:
             self.end(error)
         finally:
@@ -61,10 +55,9 @@ class Stream:
 
     def eased(self) -> None:
         """The client has taken something."""
-        if self._eased is not None and not self._crowded:
-            self._eased.set_result(None)
-            self._eased = None
-        self.hear()
+        if self._conversation is not None and not self.crowded:
+            self._conversation.eased()
+            self.hear()
 
     def leave(self) -> None:
         """The pool is stopping: what was heard is answered, then the call ends."""
@@ -77,8 +70,6 @@ class Stream:
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
             conversation.withdraw()
-        if self._eased is not None:
-            self._eased.cancel()
 
     # called by the conversation
 
@@ -86,7 +77,6 @@ class Stream:
         """Send one message."""
         if self._conversation is not None:
             self._outlet.say(self._call, pieces)
-            self._flush()
 
     def ready(self) -> None:
         """One of the client's messages is done with."""
@@ -100,28 +90,19 @@ class Stream:
         if self._conversation is not None and not self._call.closing:
             self._leaving = True
             self._outlet.close(self._call, None if error is None else self._site.service.fault(error, self._call.head.name))
-            self._flush()
-
-    async def drained(self) -> None:
-        """Return once the client has taken most of what was said."""
-        if self._crowded:
-            if self._eased is None:
-                self._eased = self._site.loop.create_future()
-            await asyncio.shield(self._eased)
 
     @property
-    def _crowded(self) -> bool:
+    def crowded(self) -> bool:
         """Whether much of the answers waits for the client."""
         return self._call.unsent > self._site.limits.unsent_bytes
 
     @property
     def _full(self) -> bool:
         """Whether no more messages shall be worked on."""
-        return self._crowded or (self._conversation is not None and self._conversation.pending >= self._site.limits.messages)
+        return self.crowded or (self._conversation is not None and self._conversation.pending >= self._site.limits.messages)
 
     def _choke(self, choked: bool) -> None:
         """Let the client send no more, or again."""
         self._call.choked = choked
         if not choked:
-            self._http2.admit(self._call)
-            self._flush()
+            self._outlet.admit(self._call)
