@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import json
 import sys
 import threading
 import time
@@ -48,6 +49,132 @@ def check_neighbour(pool, most_s=1.0):
     start = time.monotonic()
     assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
     assert time.monotonic() - start < most_s
+
+
+# --- streams, statistics, parameters
+
+TALES = """
+class Skill:
+    inputs = {"x": ("float32", [None, 3])}
+    outputs = {"sum": ("float32", [None])}
+
+    def predict(self, x, parameters):
+        for _ in range(parameters.get("times", 1)):
+            yield x.sum(axis=1)
+"""
+
+
+@pytest.fixture
+def tales(models):
+    """A task whose model responds as often as the parameter ``times`` says."""
+    (models / "tales.py").write_text(TALES)
+    return {"id": "tales", "model_file": "tales.py", "allow_code": True}
+
+
+def asked(number=1, **more):
+    return lambda _: InferRequest(row(number).inputs, **more)
+
+
+def test_a_stream_of_any_model_has_its_responses(configured, tales):
+    async def main():
+        made = Engine(configured(tasks=[SUM, tales]))
+        made.start()
+        await made.started()
+        numbers = [one.outputs["sum"].tolist() async for one in made.stream("tales", asked(parameters={"times": 20})) if not one.final]
+        assert numbers == [[3.0]] * 20
+        (only,) = [one async for one in made.stream("sum", asked())]
+        assert (only.final, only.outputs["sum"].tolist()) == (True, [3.0])
+        assert (await made.infer("tales", asked())).outputs["sum"].tolist() == [3.0]
+        with pytest.raises(ZeroMindError, match="gives several responses"):
+            await made.infer("tales", asked(parameters={"times": 2}))
+        endless = made.stream("tales", asked(parameters={"times": 1 << 40}))
+        await endless.__anext__()
+        await endless.aclose()
+        assert (await made.infer("tales", asked())).outputs["sum"].tolist() == [3.0]
+        assert not made._busy
+        await made.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_statistics_are_those_of_what_was_sent(configured, isolation):
+    async def main():
+        made = Engine(configured(tasks=[{**SUM, "isolation": isolation, "max_batch_size": 8}]))
+        made.start()
+        await made.started()
+        start = time.monotonic()
+        rows = [1, 2, 3, 1, 1, 5, 1, 1, 1, 4]
+        calls = [made.infer("sum", lambda _, n=n: InferRequest({"x": np.ones((n, 3), np.float32)})) for n in rows]
+        await asyncio.gather(*calls)
+        took = time.monotonic() - start
+        refused = await asyncio.gather(made.infer("sum", lambda _: 1 / 0), return_exceptions=True)
+        assert isinstance(refused[0], ZeroDivisionError)
+        (told,) = made.statistics("sum")
+        stats = told["inference_stats"]
+        assert (told["name"], told["version"], told["inference_count"]) == ("sum", "1", sum(rows))
+        assert (stats["success"]["count"], stats["fail"]["count"], stats["queue"]["count"]) == (len(rows), 1, len(rows))
+        assert told["execution_count"] == sum(batch["compute_infer"]["count"] for batch in told["batch_stats"]) <= len(rows)
+        assert sum(batch["batch_size"] * batch["compute_infer"]["count"] for batch in told["batch_stats"]) == sum(rows)
+        parts = sum(stats[name]["ns"] for name in ("queue", "compute_input", "compute_infer", "compute_output"))
+        assert 0 < stats["compute_infer"]["ns"] < parts <= stats["success"]["ns"] <= took * len(rows) * 1e9
+        assert abs(told["last_inference"] / 1000 - time.time()) < 60
+        assert made.statistics() == [told]
+        with pytest.raises(ZeroMindError) as caught:
+            made.statistics("other")
+        assert caught.value.kind is ErrorKind.MODEL_NOT_FOUND
+        await made.close()
+
+    asyncio.run(main())
+
+
+def test_a_request_may_have_less_time_than_its_task_gives(configured):
+    async def main():
+        made = Engine(configured(tasks=[LAB]))
+        made.start()
+        await made.started()
+        orders = np.array([b"sleep:0.5"], object)
+        start = time.monotonic()
+        with pytest.raises(ZeroMindError) as caught:
+            await made.infer("lab", lambda _: InferRequest({"order": orders}, timeout_s=0.1))
+        assert caught.value.kind is ErrorKind.DEADLINE
+        assert time.monotonic() - start < 0.5
+        assert made.statistics("lab")[0]["inference_stats"]["fail"]["count"] == 1
+        await made.close()
+
+    asyncio.run(main())
+
+
+def test_outputs_go_past_their_filters_where_none_are_wanted(configured):
+    task = {**SUM, "output_filters": {"sum": [{"filter": "own.Scale", "by": 10}]}, "labels": {"sum": ["a", "b"]}}
+
+    async def main():
+        made = Engine(configured(tasks=[task], filter_folders=["filters"]))
+        made.start()
+        await made.started()
+        assert (await made.interface("sum")).labels == {"sum": ("a", "b")}
+        filtered, bare = await asyncio.gather(made.infer("sum", asked()), made.infer("sum", asked(filters=False)))
+        assert (filtered.outputs["sum"].data, bare.outputs["sum"].tolist()) == (b"[30.0]", [3.0])
+        await made.close()
+
+    asyncio.run(main())
+
+
+def test_timelines_are_written_when_asked_for(configured, tmp_path):
+    async def main():
+        made = Engine(configured(tasks=[SUM], trace_file=str(tmp_path / "trace.json")))
+        made.start()
+        await made.started()
+        await made.infer("sum", asked())
+        made.trace.change({"trace_level": ["TIMESTAMPS"], "trace_rate": "1"}, "sum")
+        await made.infer("sum", asked(id="7"))
+        await made.close()
+
+    asyncio.run(main())
+    head, timeline = json.loads((tmp_path / "trace.json").read_text())
+    assert (head["model_name"], head["request_id"]) == ("sum", "7")
+    times = [stamp["ns"] for stamp in timeline["timestamps"]]
+    assert times == sorted(times)
 
 
 # --- requests

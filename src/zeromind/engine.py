@@ -12,7 +12,10 @@ from typing import Any
 
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.observe.log_settings import LogSettings
 from zeromind.observe.trace import Trace
+from zeromind.regions import Regions
+from zeromind.repository import plan
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
@@ -39,6 +42,8 @@ class Engine:
         self._starting: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
+        self.logging = LogSettings()
+        self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
         self.stopped = asyncio.Event()
         """Set when somebody asked the pool to stop."""
 
@@ -125,11 +130,7 @@ class Engine:
         """Load a task that a client sent. Raises ALREADY_LOADED, or what is wrong with the task or its model."""
         with self._accepted():
             if "allow_code" in source:
-                raise ZeroMindError(
-                    ErrorKind.TASK_ATTRIBUTE,
-                    "'allow_code' is the operator's word: it stands in the configuration file; clients load such files from 'code_roots'",
-                    "allow_code",
-                )
+                raise plan.no_word_for_code()
             # A client that leaves while its model loads must not leave a half-loaded model behind.
             return await asyncio.shield(self.registry.load(source, trusted=False, remember=True))
 
@@ -137,6 +138,24 @@ class Engine:
         """Drop a model: the seconds that it took and the bytes that its workers held. Raises MODEL_NOT_FOUND."""
         with self._accepted():
             return await asyncio.shield(self.registry.drop(model_id, forget=True))
+
+    async def load_model(self, name: str, config: Mapping[str, Any] | str | None = None, files: Mapping[str, bytes] | None = None) -> Model:
+        """Load a known task by its name, or anew with ``config`` (task keys, or Triton's ModelConfig; its JSON text, too) and ``files``.
+
+        A model that serves goes on until the new one takes its place, also if that fails. Raises MODEL_NOT_FOUND, NOT_SUPPORTED for
+        files where the pool does not take any, or what is wrong with the configuration or the model.
+        """
+        with self._accepted():
+            return await asyncio.shield(self.registry.load_model(name, config, files))
+
+    def unload_model(self, name: str) -> asyncio.Task[None]:
+        """Begin to unload a model; what is returned ends when that is remembered, before the model has gone. Raises MODEL_NOT_FOUND."""
+        with self._accepted():
+            return self.registry.unload(name)
+
+    def index(self, ready: bool = False) -> list[dict[str, str]]:
+        """``{"name", "version", "state", "reason"}`` of every model that is here or can be loaded by its name; or of those ready only."""
+        return self.registry.index(ready)
 
     def statistics(self, model_id: str = "") -> list[dict[str, Any]]:
         """What a model has done, or each that is ready: entries of ``model_stats`` of the statistics extension. Raises MODEL_NOT_FOUND."""
@@ -162,13 +181,14 @@ class Engine:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self.registry.close()
+        self.regions.unregister()
         self.trace.write()
         if self._journal is not None:
             self._journal.close()
 
     @property
     def _busy(self) -> bool:
-        return self._active > 0 or any(model.pending for model in self.registry.models())
+        return self._active > 0 or self.registry.busy
 
     async def _load_configured(self) -> None:
         tasks = self._journal.restore(self.config.tasks) if self._journal else [(task, True) for task in self.config.tasks]
@@ -179,11 +199,11 @@ class Engine:
         try:
             model = await self.registry.load(source, trusted)
         except ZeroMindError as error:
-            self.registry.failed[str(name)] = error
+            self.registry.note_failure(source, trusted, error)
             _log.error("model %r is not served: %s", name, error)
         except Exception:
             unknown = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "it failed to load for an unknown reason; see the server's log")
-            self.registry.failed[str(name)] = unknown
+            self.registry.note_failure(source, trusted, unknown)
             _log.exception("model %r is not served", name)
         else:
             _log.info("model %r is ready: loaded in %.1f s, %.0f MB", name, model.load_time, model.memory_consumed / 1e6)

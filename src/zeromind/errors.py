@@ -50,6 +50,8 @@ class ErrorKind(enum.Enum):
     METHOD_NOT_ALLOWED = "method not allowed"
     POOL_ID = "wrong pool id"
     NOT_SUPPORTED = "not supported here"
+    REGION_NOT_FOUND = "shared memory region not found"
+    REGION_EXISTS = "shared memory region registered already"
     # the pool and its models
     MODEL_NOT_FOUND = "model id not found"
     ALREADY_LOADED = "model id already loaded"

@@ -193,6 +193,7 @@ def test_no_rows_never_reach_the_skill(tmp_path):
         ("def predict(x: int): return x", ErrorKind.OUTPUT_SPEC, "-> float"),
         ("def predict(x: Nope) -> int: return x", ErrorKind.LOAD_FAILED, "Nope"),
         ("async def predict(x: int) -> int: return x", ErrorKind.LOAD_FAILED, "plain def"),
+        ("async def predict(x: int) -> int: yield x", ErrorKind.LOAD_FAILED, "plain def"),
         ("inputs = ['x']\ndef predict(x) -> int: return x", ErrorKind.INPUT_SPEC, "write inputs = "),
         ("inputs = {'x': ('floaty', [None])}\ndef predict(x) -> int: return x", ErrorKind.INPUT_SPEC, "'floaty' is no tensor type"),
         ("inputs = {'x': (3, [None])}\ndef predict(x) -> int: return x", ErrorKind.INPUT_SPEC, "write it as text"),
@@ -279,3 +280,69 @@ def test_the_example_works():
     answer = adapter.predict({"text": texts(b"What a lovely day", b"meh", b"a door")})
     assert answer["mood"].tolist() == [b"cheerful", b"gloomy", b"neutral"]
     assert answer["score"].tolist() == [0.25, -1, 0]
+
+
+def test_a_generator_gives_any_number_of_responses(tmp_path):
+    adapter = serve(
+        tmp_path,
+        """
+        from collections.abc import Iterator
+
+        def predict(word: str, times: int) -> Iterator[str]:
+            for index in range(times[0]):
+                yield f"{word[0]}{index}"
+        """,
+    )
+    assert adapter.decoupled
+    assert described(adapter.spec.outputs) == {"output": ("BYTES", (None,))}
+    arguments = {"word": texts(b"a"), "times": np.array([3])}
+    assert [response["output"].tolist() for response in adapter.stream(arguments, {})] == [[b"a0"], [b"a1"], [b"a2"]]
+    assert list(adapter.stream({**arguments, "times": np.array([0])}, {})) == []
+
+
+def test_a_response_that_is_not_as_declared_is_a_fault_behind_the_good_ones(tmp_path):
+    adapter = serve(tmp_path, "def predict(x: int) -> int:\n    yield 1\n    yield 'a'")
+    responses = adapter.stream({"x": np.array([1])}, {})
+    assert next(responses)["output"].tolist() == [1]
+    with pytest.raises(ZeroMindError, match="is str"):
+        next(responses)
+
+
+def test_a_stream_that_is_closed_ends_the_skills_generator(tmp_path):
+    left = tmp_path / "left"
+    source = f"""
+        from pathlib import Path
+
+        def predict(x: int) -> int:
+            try:
+                while True:
+                    yield 1
+            finally:
+                Path({str(left)!r}).touch()
+        """
+    responses = serve(tmp_path, source).stream({"x": np.array([1])}, {})
+    next(responses)
+    responses.close()
+    assert left.exists()
+
+
+def test_a_skill_may_look_at_the_parameters_of_requests(tmp_path):
+    adapter = serve(tmp_path, "def predict(x: float, parameters) -> float:\n    return x * parameters.get('by', 1)")
+    assert adapter.parameters
+    assert [spec.name for spec in adapter.spec.inputs] == ["x"]
+    x = {"x": np.array([1.0, 2.0])}
+    assert adapter.predict_with(x, {"by": 3})["output"].tolist() == [3, 6]
+    assert adapter.predict(x)["output"].tolist() == [1, 2]
+
+
+def test_an_input_may_be_called_parameters(tmp_path):
+    source = """
+        inputs = {"parameters": ("float32", [None])}
+        outputs = {"y": ("float32", [None])}
+
+        def predict(parameters):
+            return parameters
+        """
+    adapter = serve(tmp_path, source)
+    assert not adapter.parameters
+    assert adapter.predict({"parameters": np.ones(1, np.float32)})["y"].tolist() == [1]

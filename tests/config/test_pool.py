@@ -90,8 +90,10 @@ WRONG = {
     "id": ["1", None, 1.5, True, -1, [1]], "host": [5, None, "", " ", ["127.0.0.1"]], "port": ["5885", -1, 65536, 80.0, True, None],
     "grpc_port": ["8001", -1, 65536, True, None],
     "tasks": [{}, "x", [1], [None], None], "model_types": ["onnx", [1], {}, None], "debug": [0, 1, "true", None],
-    "roots": [".", [1], None], "code_roots": ["."], "state_dir": [5, None], "trace_file": [5, None], "filter_folders": ["x"], "adapter_folders": [[None]],
+    "roots": [".", [1], None], "code_roots": ["."], "state_dir": [5, None], "trace_file": [5, None],
+    "filter_folders": ["x"], "adapter_folders": [[None]],
     "handler_folders": [{}], "max_body_bytes": [0, 1.5, "1"], "max_queue": [0, 1 << 21, "8"], "max_queue_bytes": [0],
+    "allow_shared_memory": [1, "true", None], "allow_file_override": [1, "true", None],
     "load_timeout_s": [0, -1, "5", 1e9, None], "drain_s": [-1, "x", 1e9],
 }  # fmt: skip
 

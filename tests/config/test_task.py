@@ -59,7 +59,8 @@ WRONG = {
     "isolation": ["none", None, 5, []], "timeout_s": [0, -1, float("inf"), float("nan"), 1e9, "30", True, None],
     "device": [0, None], "allow_code": [1, "true", None], "max_batch_size": [0, 1 << 20, 1.5],
     "max_queue_delay_us": [-1, 1e9, "5"], "threads": [-1, 2000, 1.5, True],
-    "labels": [[], "x", None, {"y": 5}, {"y": [1]}, {"y": None}], "priority_levels": [0, -1, 1.5, 10_000], "default_priority_level": [0, "1", 11],
+    "labels": [[], "x", None, {"y": 5}, {"y": [1]}, {"y": None}], "priority_levels": [0, -1, 1.5, 10_000],
+    "default_priority_level": [0, "1", 11],
 }  # fmt: skip
 
 

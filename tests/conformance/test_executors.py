@@ -305,3 +305,110 @@ def test_stopping_what_never_started_is_nothing(kind, order):
     before = threading.active_count()
     asyncio.run(kind(order("lab.py"), list, list).stop())
     assert threading.active_count() == before
+
+
+# --- streams
+
+COUNTING = """
+class Skill:
+    inputs = {"n": ("int64", [None])}
+    outputs = {"i": ("int64", [None]), "big": ("float32", [None])}
+
+    def predict(self, n, parameters):
+        for i in range(n[0]):
+            if i == parameters.get("fail"):
+                raise ValueError("told to fail")
+            yield [i], [float(i)] * parameters.get("size", 1)
+"""
+
+
+def counting(n, **parameters):
+    return InferRequest({"n": np.array([n])}, parameters=parameters)
+
+
+@pytest.fixture
+def counter(models, tmp_path):
+    """The order for a skill that counts to ``n`` in so many responses."""
+    file = tmp_path / "counting.py"
+    file.write_text(COUNTING)
+    return Order({"id": "t", "model_type": "python", "model_file": str(file)}, str(file), (str(models),), False, True)
+
+
+def streamed(made, request, most=None):
+    """A future of a stream's outcomes: the responses, of which no more than ``most`` are wanted, and the last word."""
+    future, responses = asyncio.get_running_loop().create_future(), []
+
+    def answered(outcome):
+        if isinstance(outcome, ZeroMindError):
+            future.set_result((responses, outcome))
+            return
+        (answer,) = outcome
+        if answer.final:
+            future.set_result((responses, answer.copy()))
+        else:
+            responses.append(answer.copy())
+            made.go_on(most is None or len(responses) < most)
+
+    made.send([request], [1], answered)
+    return future
+
+
+def test_a_stream_gives_every_response_and_then_an_empty_one(kind, counter):
+    async def body(made, interface):
+        assert (interface.decoupled, interface.parameters) == (True, True)
+        responses, last = await streamed(made, counting(3))
+        assert [response.outputs["i"].tolist() for response in responses] == [[0], [1], [2]]
+        assert (last.final, last.outputs, last.run.rows) == (True, {}, 1)
+        assert last.run.infer_s >= sum(response.run.infer_s for response in responses) * 0.999
+        assert (await streamed(made, counting(0)))[0] == []
+        assert made.room
+
+    run(kind, counter, body)
+
+
+def test_large_responses_do_not_overwrite_each_other(kind, counter):
+    async def body(made, _):
+        responses, _ = await streamed(made, counting(20, size=300_000))
+        for number, response in enumerate(responses):
+            assert (response.outputs["big"] == number).all()
+        assert len(responses) == 20
+
+    run(kind, counter, body)
+
+
+def test_a_stream_that_fails_keeps_its_good_responses(kind, counter):
+    async def body(made, _):
+        responses, fault = await streamed(made, counting(5, fail=2))
+        assert len(responses) == 2
+        assert (fault.kind, "told to fail" in fault.message) == (ErrorKind.INVALID_INPUT, True)
+        assert len((await streamed(made, counting(5)))[0]) == 5
+
+    run(kind, counter, body)
+
+
+def test_a_stream_ends_where_no_more_is_wanted_and_the_next_is_not_concerned(kind, counter):
+    async def body(made, _):
+        for _ in range(5):
+            responses, last = await streamed(made, counting(1 << 40), most=3)
+            assert (len(responses), last.final) == (3, True)
+            assert len((await streamed(made, counting(4)))[0]) == 4
+
+    run(kind, counter, body)
+
+
+def test_what_a_stream_awaits_does_not_hold_up_its_end(kind, counter):
+    """Nobody says whether more is wanted, and the executor is stopped."""
+
+    async def body(made, _):
+        finals, come = [], asyncio.Event()
+
+        def answered(outcome):
+            finals.append(isinstance(outcome, ZeroMindError) or outcome[0].final)
+            come.set()
+
+        made.send([counting(1 << 40)], [1], answered)
+        await asyncio.wait_for(come.wait(), 10)
+        await made.stop()
+        assert finals == [False, True]
+
+    run(kind, counter, body)

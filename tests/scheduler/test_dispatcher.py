@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.observe.statistics import Statistics
+from zeromind.observe.trace import Sampler
+from zeromind.scheduler.account import Account
 from zeromind.scheduler.dispatcher import Dispatcher
 from zeromind.scheduler.entry import KILL_GRACE_S
 from zeromind.scheduler.queue import BatchQueue
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Run
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 TICK_S = 0.06
 CRASH = ZeroMindError(ErrorKind.WORKER_CRASHED, "dead")
@@ -27,6 +30,7 @@ class Worker:
         self.running = []
         self.alive = True
         self.kills = 0
+        self.wanted = []
         self.dispatcher = None
 
     @property
@@ -48,10 +52,17 @@ class Worker:
         self.kills += 1
         self.alive = False
 
-    def answer(self, *faulty):
+    def go_on(self, wanted):
+        self.wanted.append(wanted)
+
+    def respond(self, value):
+        """One response of the stream that runs, not the last."""
+        self.running[0][1]([InferResponse({"y": np.array(value)}, Run(1, 0.0), final=False)])
+
+    def answer(self, *faulty, run=None):
         """Answer the oldest batch, the faulty ones of it with a fault."""
         numbers, answered = self.running.pop(0)
-        no, run = ZeroMindError(ErrorKind.INVALID_INPUT, "no"), Run(len(numbers), 0.0)
+        no, run = ZeroMindError(ErrorKind.INVALID_INPUT, "no"), run or Run(len(numbers), 0.0)
         answered([no if one in faulty else InferResponse({"y": np.array(one)}, run) for one in numbers])
         self.dispatcher.pump()
 
@@ -82,14 +93,17 @@ def number(request):
 class Bench:
     """A dispatcher over workers, with what it answered."""
 
-    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0):
+    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0, interface=None):
         self.loop = loop
+        self.partial = {}
+        self.statistics = Statistics()
         self.workers = [Worker(slots) for _ in range(workers)]
         self.answers = {}
         self.entries = {}
 
         async def make():
-            return Dispatcher(self.workers, BatchQueue(max_rows, max_count, 1 << 20, delay_s), loop.time)
+            queue, account = BatchQueue(max_rows, max_count, 1 << 20, delay_s), Account(self.statistics, Sampler(), loop.time)
+            return Dispatcher(self.workers, queue, loop.time, interface=interface, account=account)
 
         self.dispatcher = loop.run_until_complete(make())
         for worker in self.workers:
@@ -104,6 +118,9 @@ class Bench:
 
     def reply(self, key, answer):
         assert key not in self.answers, "answered twice"
+        if isinstance(answer, InferResponse) and not answer.final:
+            self.partial.setdefault(key, []).append(int(answer.outputs["y"]))
+            return
         self.answers[key] = answer.kind if isinstance(answer, ZeroMindError) else int(answer.outputs["y"])
 
     def close(self, at_once=None):
@@ -567,6 +584,162 @@ def test_a_death_while_it_closes_is_the_end_of_what_runs(bench):
     made.worker.crash()
     made.loop.run_until_complete(closing)
     assert made.answers == dict.fromkeys((1, 2), ErrorKind.WORKER_CRASHED)
+
+
+# --- what must agree, and what comes first
+
+
+def test_requests_that_want_no_filters_are_not_joined_with_those_that_do(bench):
+    made = bench(slots=1)
+    made.submit(1)
+    bare = request(2)
+    bare.filters = False
+    made.submit(bare, 3, 4)
+    made.worker.answer()
+    assert made.worker.batches[1:] == [[2]]
+    made.worker.answer()
+    assert made.worker.batches[2:] == [[3, 4]]
+
+
+@pytest.mark.parametrize(("looks", "batches"), [(True, [[2, 4], [3]]), (False, [[2, 3, 4]])])
+def test_parameters_keep_requests_apart_where_the_model_looks_at_them(bench, looks, batches):
+    spec = ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("y", "FP32", (None,)),), True)
+    made = bench(slots=1, interface=Interface(spec, "python", parameters=looks))
+    made.submit(1)
+    for one, parameters in ((2, {"a": 1}), (3, {"a": 2}), (4, {"a": 1})):
+        asked = request(one)
+        asked.parameters = parameters
+        made.submit(asked)
+    for _ in range(len(batches) + 1):
+        made.worker.answer()
+    assert made.worker.batches[1:] == batches
+
+
+def test_the_more_urgent_overtakes(bench):
+    made = bench(slots=1, max_rows=1)
+    made.submit(1)
+    for one, priority in ((2, 5), (3, 5), (4, 1)):
+        asked = request(one)
+        asked.priority = priority
+        made.submit(asked)
+    for _ in range(4):
+        made.worker.answer()
+    assert made.worker.batches == [[1], [4], [2], [3]]
+
+
+# --- what is counted
+
+
+def counted(made):
+    told = made.statistics.to_json()
+    stats = told["inference_stats"]
+    batches = {batch["batch_size"]: batch["compute_infer"]["count"] for batch in told["batch_stats"]}
+    return stats["success"]["count"], stats["fail"]["count"], told["inference_count"], batches
+
+
+def test_every_request_is_counted_once(bench):
+    made = bench()
+    made.submit(1)
+    made.submit(2, 3, 4)
+    made.worker.answer()
+    made.worker.answer(3)
+    made.submit(5, lasts=0.1)
+    made.submit(6)
+    made.entries[6].withdraw()
+    made.entries[6].withdraw()
+    made.loop.pass_time(1)
+    assert counted(made) == (3, 3, 4, {1: 1, 3: 1})
+
+
+def test_time_in_the_queue_is_what_was_not_the_models(bench):
+    made = bench()
+    made.submit(1)
+    made.submit(2)
+    made.loop.pass_time(2)
+    made.worker.answer(run=Run(1, 0.5, 0.25, 0.125))
+    made.loop.pass_time(1)
+    made.worker.answer(run=Run(1, 1.0))
+    stats = made.statistics.to_json()["inference_stats"]
+    assert stats["queue"] == {"count": 2, "ns": round((2 - 0.875 + 3 - 1) * 1e9)}
+    assert stats["success"]["ns"] == stats["queue"]["ns"] + round(1.875e9)
+
+
+# --- streams
+
+
+@pytest.fixture
+def stream(bench):
+    spec = ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("y", "FP32", (None,)),), True)
+    return bench(interface=Interface(spec, "python", decoupled=True))
+
+
+def test_a_stream_has_any_number_of_answers_and_its_worker_to_itself(stream):
+    stream.submit(1, 2)
+    stream.worker.respond(10)
+    stream.worker.respond(11)
+    assert stream.worker.batches == [[1]]
+    assert stream.answers == {}
+    stream.worker.answer()
+    assert (stream.partial, stream.answers) == ({1: [10, 11]}, {1: 1})
+    assert stream.worker.batches == [[1], [2]]
+
+
+def test_each_response_is_made_when_it_is_wanted(stream):
+    stream.submit(1)
+    stream.entries[1].go_on()
+    stream.worker.respond(10)
+    assert stream.worker.wanted == []
+    stream.entries[1].go_on()
+    stream.entries[1].go_on()
+    assert stream.worker.wanted == [True]
+    stream.worker.answer()
+    stream.entries[1].go_on()
+    assert stream.worker.wanted == [True]
+
+
+def test_a_stream_whose_client_has_left_is_told_to_end(stream):
+    stream.submit(1, 2)
+    stream.worker.respond(10)
+    stream.entries[1].withdraw()
+    assert stream.worker.wanted == [False]
+    stream.worker.answer()
+    stream.entries[2].withdraw()
+    stream.worker.respond(20)
+    assert stream.worker.wanted == [False, False]
+    assert stream.partial == {1: [10]}
+    stream.worker.answer()
+    assert (stream.answers, stream.dispatcher.pending) == ({}, 0)
+
+
+def test_a_stream_that_outlasts_its_time_is_told_to_end_and_its_worker_killed_if_it_does_not(stream):
+    stream.submit(1, lasts=1)
+    stream.worker.respond(10)
+    stream.loop.pass_time(1.1)
+    assert (stream.answers, stream.worker.wanted) == ({1: ErrorKind.DEADLINE}, [False])
+    stream.loop.pass_time(KILL_GRACE_S)
+    assert stream.worker.kills
+
+
+def test_a_stream_breaks_with_its_worker(stream):
+    stream.submit(1)
+    stream.worker.respond(10)
+    stream.worker.crash()
+    assert (stream.partial, stream.answers) == ({1: [10]}, {1: ErrorKind.WORKER_CRASHED})
+    stream.entries[1].go_on()
+
+
+def test_streams_are_counted_by_response(stream):
+    stream.submit(1)
+    stream.worker.respond(10)
+    stream.worker.respond(11)
+    stream.worker.answer()
+    stream.submit(2)
+    stream.worker.respond(20)
+    stream.entries[2].withdraw()
+    stream.worker.answer()
+    told = stream.statistics.to_json()["response_stats"]
+    assert {number: entry["success"]["count"] for number, entry in told.items()} == {"0": 2, "1": 1, "2": 0}
+    assert (told["2"]["empty_response"]["count"], told["1"]["cancel"]["count"]) == (1, 1)
 
 
 @pytest.fixture(scope="module", autouse=True)

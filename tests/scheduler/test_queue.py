@@ -22,6 +22,10 @@ def queue(*entries, delay=0.0):
     return made
 
 
+def by_urgency(one):
+    return one.priority
+
+
 class Life(RuleBasedStateMachine):
     """A plain list tells what the queue should do."""
 
@@ -33,9 +37,15 @@ class Life(RuleBasedStateMachine):
         self.taken = []
         self.left = []
 
-    @rule(rows=st.integers(0, 12), nbytes=st.integers(0, 150), lasts=st.floats(-1, 5), kind=st.sampled_from("ab"))
-    def put(self, rows, nbytes, lasts, kind):
-        new = entry(rows, nbytes, self.now + lasts, kind=kind, since=self.now)
+    @rule(
+        rows=st.integers(0, 12),
+        nbytes=st.integers(0, 150),
+        lasts=st.floats(-1, 5),
+        kind=st.sampled_from("ab"),
+        priority=st.sampled_from([0, 0, 0, -1, 2]),
+    )
+    def put(self, rows, nbytes, lasts, kind, priority):
+        new = entry(rows, nbytes, self.now + lasts, kind=kind, since=self.now, priority=priority)
         held = sum(one.nbytes for one in self.waiting)
         full = len(self.waiting) >= COUNT or (self.waiting and held + nbytes > BYTES)
         if full:
@@ -45,6 +55,7 @@ class Life(RuleBasedStateMachine):
         else:
             self.queue.put(new)
             self.waiting.append(new)
+            self.waiting.sort(key=by_urgency)
 
     @rule(seconds=st.floats(0, 3))
     def pass_time(self, seconds):
@@ -74,7 +85,7 @@ class Life(RuleBasedStateMachine):
             one.alone = one.alone or alone
         self.queue.put_back(self.taken)
         self.left = [one for one in self.left if one not in self.taken]
-        self.waiting = self.taken + self.waiting
+        self.waiting = sorted(self.taken + self.waiting, key=by_urgency)
         self.taken = []
 
     @rule()
@@ -116,7 +127,7 @@ class Life(RuleBasedStateMachine):
         due = self.queue.due(self.now)
         assert 0 <= due <= DELAY + 1e-9
         full = self.queue.rows >= ROWS
-        assert (due == 0) == (full or self.waiting[0].since + DELAY <= self.now)
+        assert (due == 0) == (full or min(one.since for one in self.waiting) + DELAY <= self.now)
         for running in (0, 1, ROWS, 3 * ROWS):
             assert self.queue.fills(running) == (self.queue.rows >= min(running, ROWS) and not self.waiting[0].alone)
 
@@ -207,3 +218,18 @@ def test_as_much_as_runs_is_worth_staging():
     assert [made.fills(rows) for rows in (1, 3, 4)] == [True, True, False]
     full = queue(entry(rows=ROWS))
     assert full.fills(100)
+
+
+def test_the_most_urgent_goes_first_and_of_equals_the_first_come():
+    late, usual, urgent, also = (entry(rows=ROWS, priority=priority) for priority in (9, 5, 1, 1))
+    made = queue(late, usual, urgent, also)
+    assert [made.take(0) for _ in range(4)] == [[urgent], [also], [usual], [late]]
+
+
+def test_what_is_put_back_comes_before_those_as_urgent_only():
+    first, second = entry(rows=ROWS, priority=5), entry(rows=ROWS, priority=5)
+    made = queue(first, second)
+    made.put_back(made.take(0))
+    urgent = entry(rows=ROWS, priority=1)
+    made.put(urgent)
+    assert [made.take(0) for _ in range(3)] == [[urgent], [first], [second]]

@@ -109,6 +109,16 @@ POOL: tuple[Option, ...] = (
     Option("max_body_bytes", "int", 64 << 20, "Largest request body, in bytes; larger ones get 413.", least=1),
     Option("max_queue", "int", 1024, "Most requests that may wait for one model; more get 503.", least=1, most=1 << 20),
     Option("max_queue_bytes", "int", 256 << 20, "Most bytes that requests waiting for one model may hold; more get 503.", least=1),
+    Option(
+        "allow_shared_memory", "bool", False, "Let clients on this machine pass tensors in shared memory that they register.", flag=True
+    ),
+    Option(
+        "allow_file_override",
+        "bool",
+        False,
+        "Let clients send a model's files with /v2/repository/models/{id}/load; never such as can carry code.",
+        flag=True,
+    ),
     Option("load_timeout_s", "number", 300, "How long a model may take to load, in seconds.", least=0.1, most=86400),
     Option("drain_s", "number", 10, "How long accepted requests may take to finish when the pool stops, in seconds.", least=0, most=3600),
 )

@@ -38,6 +38,8 @@ class PoolConfig:
     max_body_bytes: int
     max_queue: int
     max_queue_bytes: int
+    allow_shared_memory: bool
+    allow_file_override: bool
     load_timeout_s: float
     drain_s: float
     given: frozenset[str]

@@ -15,6 +15,7 @@ from zeromind.engine import Engine
 from zeromind.errors import ConfigError
 from zeromind.http import health, oip, zeromind
 from zeromind.http.handler import Handler, NotFound
+from zeromind.http.oip_handler import OipNotFound
 
 _access = logging.getLogger("zeromind.access")
 
@@ -30,6 +31,7 @@ def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[ty
         own = own_handlers(engine.config)
     rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
     rules[len(own) : len(own)] = more
+    rules.append((OipNotFound.route, OipNotFound, {"engine": engine}))
     return tornado.web.Application(
         rules,
         default_handler_class=NotFound,

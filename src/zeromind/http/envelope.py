@@ -48,6 +48,9 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.DEADLINE: (504, 107),
     K.MODEL_NOT_FOUND: (404, 108),
     K.POOL_ID: (400, 109),
+    K.NOT_SUPPORTED: (501, 0),
+    K.REGION_NOT_FOUND: (404, 0),
+    K.REGION_EXISTS: (409, 0),
     K.BODY_TOO_LARGE: (413, 0),
     K.ROUTE_NOT_FOUND: (404, 0),
     K.METHOD_NOT_ALLOWED: (405, 0),
@@ -73,9 +76,9 @@ def body(error: ZeroMindError) -> bytes:
     return orjson.dumps({"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]})
 
 
-def plain(error: ZeroMindError) -> bytes:
+def plain(sentence: str) -> bytes:
     """``{"error": sentence}``, as the Open Inference Protocol has it."""
-    return orjson.dumps({"error": _text(error.message, _MOST_MESSAGE)})
+    return orjson.dumps({"error": _text(sentence, _MOST_MESSAGE)})
 
 
 def refusal(status: int, message: str, max_body_bytes: int) -> bytes:

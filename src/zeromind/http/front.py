@@ -18,7 +18,7 @@ from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.http import envelope
+from zeromind.http import envelope, oip_status
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
 from zeromind.scheduler.entry import Answer, Entry
@@ -165,7 +165,7 @@ class Inference(Prediction):
         return self._codec.encode(answer, self._request_id)
 
     def _encode_fault(self, fault: ZeroMindError) -> bytes:
-        return envelope.plain(fault)
+        return oip_status.body(fault)
 
 
 def _media(headers: httputil.HTTPHeaders) -> str:

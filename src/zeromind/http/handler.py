@@ -103,7 +103,7 @@ class Handler(tornado.web.RequestHandler):
         """Answer a fault with the envelope; of an unknown one the client learns no more than an id to quote."""
         cause = kwargs.get("exc_info", (None, None, None))[1]
         error = cause if isinstance(cause, ZeroMindError) else self._known(status_code, cause)
-        self.set_status(envelope.status(error))
+        self.set_status(self.status_of(error))
         if error.kind in envelope.RETRYABLE:
             self.set_header("Retry-After", str(envelope.RETRY_AFTER_S))
         if error.kind is ErrorKind.METHOD_NOT_ALLOWED:
@@ -113,6 +113,10 @@ class Handler(tornado.web.RequestHandler):
     def encode_error(self, error: ZeroMindError) -> bytes:
         """The body of a fault's answer, in the handler's dialect."""
         return envelope.body(error)
+
+    def status_of(self, error: ZeroMindError) -> int:
+        """The status of a fault's answer, in the handler's dialect."""
+        return envelope.status(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave known faults to the access log; ``write_error`` logs the others with their id."""

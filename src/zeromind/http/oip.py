@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from zeromind.codecs import oip
-from zeromind.errors import ZeroMindError
-from zeromind.http import envelope
 from zeromind.http.handler import Handler
+from zeromind.http.oip_handler import OipHandler
 from zeromind.tensors import InferRequest, Interface
 
 
-class Infer(Handler):
+class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
     route = "/v2/models/([^/]+)/infer"
@@ -30,10 +29,6 @@ class Infer(Handler):
         response = await self.engine.infer(model_id, decode)
         assert codec is not None, "it has decoded the request"  # noqa: S101 - a fault of ours
         self.send(codec.encode(response, request_id))
-
-    def encode_error(self, error: ZeroMindError) -> bytes:
-        """``{"error": sentence}``."""
-        return envelope.plain(error)
 
 
 ROUTES: tuple[type[Handler], ...] = (Infer,)

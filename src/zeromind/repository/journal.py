@@ -34,10 +34,19 @@ class Journal:
             raise ConfigError("state_dir", f"the folder {folder} cannot hold the pool's state: {error}") from None
 
     def restore(self, configured: tuple[Mapping[str, Any], ...]) -> list[tuple[Mapping[str, Any], bool]]:
-        """The tasks to start with, each with whether the operator wrote it: what the file lists, less the dropped, plus the loaded."""
+        """The tasks to start with, each with whether the operator wrote it: what the file lists, less the dropped, plus the loaded.
+
+        What was remembered without a model's file is what a client has changed of a configured task, within what it may.
+        """
         remembered = dict(self._database.execute("SELECT id, source FROM task"))
         tasks = [(task, True) for task in configured if not (isinstance(task.get("id"), str) and task["id"] in remembered)]
-        return tasks + [(json.loads(source), False) for source in remembered.values() if source is not None]
+        own = {task["id"]: task for task in reversed(configured) if isinstance(task.get("id"), str)}
+        for source in (json.loads(source) for source in remembered.values() if source is not None):
+            if "model_file" in source:
+                tasks.append((source, False))
+            elif source["id"] in own:
+                tasks.append(({**own[source["id"]], **source}, True))
+        return tasks
 
     async def loaded(self, task_id: str, source: Mapping[str, Any]) -> None:
         """Remember a task."""
@@ -46,6 +55,10 @@ class Journal:
     async def dropped(self, task_id: str) -> None:
         """Remember that an id is not served."""
         await self._execute("INSERT OR REPLACE INTO task VALUES (?, NULL)", task_id)
+
+    async def as_configured(self, task_id: str) -> None:
+        """Remember nothing of an id: it is as the configuration has it."""
+        await self._execute("DELETE FROM task WHERE id = ?", task_id)
 
     def close(self) -> None:
         """Let go of the file."""

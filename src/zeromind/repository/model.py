@@ -15,6 +15,7 @@ from zeromind.executor.supervised import SupervisedExecutor
 from zeromind.observe.statistics import Statistics
 from zeromind.observe.trace import Sampler
 from zeromind.repository.lifecycle import Lifecycle, State
+from zeromind.repository.plan import Plan
 from zeromind.scheduler.account import Account
 from zeromind.scheduler.dispatcher import Dispatcher
 from zeromind.scheduler.entry import Entry
@@ -23,12 +24,15 @@ from zeromind.tensors import Interface
 
 _log = logging.getLogger(__name__)
 
+_DRAIN_TICK_S = 0.01
+
 
 class Model:
     """A model from the start of its loading to the end of its workers."""
 
-    def __init__(self, task: Task, order: Order, config: PoolConfig, sampler: Sampler) -> None:
+    def __init__(self, task: Task, order: Order, config: PoolConfig, sampler: Sampler, plan: Plan) -> None:
         self.task = task
+        self.plan = plan
         self.statistics = Statistics()
         self._account = Account(self.statistics, sampler)
         self._config = config
@@ -81,6 +85,12 @@ class Model:
         self.open = self._dispatcher
         self._settled.set()
 
+    async def settled(self) -> None:
+        """Return when it no longer loads and is not on its way out."""
+        await self._settled.wait()
+        if self.life.state is State.DROPPING:
+            await self._gone.wait()
+
     async def ready(self, deadline: float) -> Interface:
         """The interface, once the model has loaded. Raises its load error, MODEL_NOT_FOUND if it is being dropped, DEADLINE."""
         if self.life.state is State.LOADING:
@@ -121,6 +131,14 @@ class Model:
         await self._stop_workers()
         self._finish_drop()
         return held
+
+    async def retire(self) -> None:
+        """Let all that it has accepted finish, within its time-out, then drop it: another has taken its place."""
+        end = time.monotonic() + self.timeout_s + _DRAIN_TICK_S
+        while self.pending and time.monotonic() < end:  # noqa: ASYNC110 - a dispatcher tells nobody when it is idle
+            await asyncio.sleep(_DRAIN_TICK_S)
+        if self.life.may(State.DROPPING):
+            await self.drop()
 
     async def memory(self) -> int:
         """What its workers hold now, in bytes."""

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.config.roots import locate
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.order import Order
 from zeromind.observe.trace import Trace
+from zeromind.repository.catalogue import Catalogue
 from zeromind.repository.journal import Journal
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
+from zeromind.repository.plan import Base, Plan, again, changed, unknown
+from zeromind.repository.upload import Upload
 
 _log = logging.getLogger(__name__)
+
+VERSION = "1"
+STATES = {
+    State.LOADING: "LOADING",
+    State.READY: "READY",
+    State.FAILED: "UNAVAILABLE",
+    State.DROPPING: "UNLOADING",
+    State.GONE: "UNAVAILABLE",
+}
+"""The states of the protocol's repository index."""
 
 
 class Registry:
@@ -33,6 +49,13 @@ class Registry:
         self._journal = journal
         self._trace = trace or Trace()
         self._models: dict[str, Model] = {}
+        self._coming: dict[str, Model] = {}
+        """Those that load to take the place of one that serves."""
+        self._leaving: set[Model] = set()
+        """Those whose place was taken and that still have requests."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self.catalogue = Catalogue(config.tasks)
         self.failed: dict[str, ZeroMindError] = {}
         """Why configured models are not served, by id."""
 
@@ -63,44 +86,196 @@ class Registry:
         task = Task.parse(source)
         if task.id in self._models:
             raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {task.id!r} is loaded already: drop it first, or use another id", task.id)
-        order = self._order(task, trusted)
-        model = Model(task, order, self._config, self._trace.sampler(task.id))
-        self._models[task.id] = model
-        try:
-            await model.load()
-            if remember and self._journal is not None:
-                await self._journal.loaded(task.id, source)
-        except BaseException:
-            if model.life.may(State.DROPPING):  # loaded, but not remembered
-                await model.drop()
-            if self._models.get(task.id) is model:
-                del self._models[task.id]
-            raise
-        self.failed.pop(task.id, None)
-        return model
+        return await self._load_first(self._made(task, Plan(source, trusted, remember, source)))
+
+    async def load_model(self, name: str, config: Mapping[str, Any] | str | None = None, files: Mapping[str, bytes] | None = None) -> Model:
+        """Load a task by its name, perhaps with changes, perhaps beside one that serves; loads of one name wait for each other.
+
+        Raises as ``Engine.load_model``.
+        """
+        if files and not self._config.allow_file_override:
+            text = "this pool takes no model files from clients: its option 'allow_file_override' would let it"
+            raise ZeroMindError(ErrorKind.NOT_SUPPORTED, text)
+        if files and config is None:
+            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, "override files must come with a configuration: the parameter 'config'")
+        turn = self._turns.setdefault(name, asyncio.Lock())
+        async with turn:
+            upload = await asyncio.to_thread(Upload, files) if files else None
+            try:
+                return await self._load_next(name, config, upload)
+            except BaseException as error:
+                if upload is not None:
+                    upload.remove()
+                if isinstance(error, ZeroMindError) and self.catalogue.configured(name) and name not in self._models:
+                    self.failed[name] = error
+                raise
 
     async def drop(self, task_id: str, forget: bool = False) -> tuple[float, int]:
         """Drop a model: the seconds that it took and the bytes that its workers held. Raises MODEL_NOT_FOUND."""
-        model = self.get(task_id)
         start = time.perf_counter()
-        held = await model.drop()
-        if self._models.get(task_id) is model:
-            del self._models[task_id]
-            self._trace.forget(task_id)
+        models = [self.get(task_id), *(self._coming[name] for name in (task_id,) if name in self._coming)]
+        held = await asyncio.gather(*(model.drop() for model in models), return_exceptions=True)
+        for model in models:
+            self._remove(model)
+        if isinstance(held[0], BaseException):
+            raise held[0]
         if forget and self._journal is not None:
             await self._journal.dropped(task_id)
-        return time.perf_counter() - start, held
+        return time.perf_counter() - start, held[0]
+
+    def unload(self, name: str) -> asyncio.Task[None]:
+        """Begin to drop a model; the task ends when that is remembered. Raises MODEL_NOT_FOUND for a name that nothing is known of."""
+        model = self._models.get(name)
+        if model is None and name not in self.catalogue:
+            raise unknown(name)
+        if model is not None and model.life.may(State.DROPPING):
+            self._aside(self._dropped(name))
+        return asyncio.create_task(self._remember_drop(name))
+
+    def index(self, ready: bool = False) -> list[dict[str, str]]:
+        """Every model that is here, was to be here or can be loaded by its name, as ``Engine.index`` has it, sorted by name."""
+        entries = {name: _entry(name, "UNAVAILABLE", "unloaded") for name in self.catalogue}
+        entries |= {name: _entry(name, "UNAVAILABLE", error.message) for name, error in self.failed.items()}
+        for name, model in self._models.items():
+            entries[name] = _entry(name, STATES[model.life.state], model.error.message if model.error else "")
+        return [entry for _, entry in sorted(entries.items()) if not ready or entry["state"] == "READY"]
+
+    def note_failure(self, source: Mapping[str, Any], trusted: bool, error: ZeroMindError) -> None:
+        """Note why a task with which the pool started is not served."""
+        name = source.get("id")
+        self.failed[str(name)] = error
+        if not trusted and isinstance(name, str):
+            self.catalogue.keep(name, source)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request waits or runs, those of models included that others have replaced."""
+        return any(model.pending for model in (*self._models.values(), *self._leaving))
 
     async def close(self) -> None:
         """Drop everything at once; what still runs is answered SHUTTING_DOWN."""
-        models = [model for model in self.models() if model.life.state is not State.FAILED]
+        models = [model for model in (*self.models(), *self._coming.values(), *self._leaving) if model.life.state is not State.FAILED]
         fault = ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool stopped before the model answered: ask another one")
         await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for model in models:
+            _clean(model)
         self._models.clear()
 
-    def _order(self, task: Task, trusted: bool) -> Order:
-        config = self._config
-        path = locate(task.model_file, config.roots, trusted)
+    async def _load_next(self, name: str, config: Mapping[str, Any] | str | None, upload: Upload | None) -> Model:
+        """What ``load_model`` does when its turn has come."""
+        old = self._models.get(name)
+        while old is not None and old.life.state in (State.LOADING, State.DROPPING):
+            await old.settled()
+            old = self._models.get(name)
+        model = self._made(*self._planned(name, old, config, upload))
+        if old is None or old.life.state is not State.READY:  # it is gone but for being removed
+            return await self._load_first(model)
+        return await self._load_beside(old, model)
+
+    def _planned(self, name: str, old: Model | None, config: Mapping[str, Any] | str | None, upload: Upload | None) -> tuple[Task, Plan]:
+        """What is to be loaded under a name."""
+        configured = self.catalogue.configured(name)
+        serves = old is not None and old.life.state is State.READY and old.plan.upload is None
+        if old is not None and serves and (config is not None or configured is None):
+            shown = oip_model.config(old.task, old.interface) if old.interface else {}
+            base: Base | None = Base(old.plan.source, old.plan.trusted, shown)
+        elif configured is not None:
+            base = Base(configured, trusted=True)
+        else:
+            source = self.catalogue.dropped(name)
+            base = None if source is None else Base(source, trusted=False)
+        if config is not None:
+            plan = changed(name, base, configured, config, upload)
+        elif base is None:
+            raise unknown(name)
+        else:
+            plan = again(base)
+        return Task.parse(plan.source), plan
+
+    def _made(self, task: Task, plan: Plan) -> Model:
+        return Model(task, self._order(task, plan), self._config, self._trace.sampler(task.id), plan)
+
+    async def _load_first(self, model: Model) -> Model:
+        """Load a model whose id is free."""
+        name = model.task.id
+        self._models[name] = model
+        try:
+            await model.load()
+            await self._remember(model)
+        except BaseException:
+            if model.life.may(State.DROPPING):  # loaded, but not remembered
+                await model.drop()
+            self._remove(model)
+            raise
+        self.failed.pop(name, None)
+        self.catalogue.forget(name)
+        return model
+
+    async def _load_beside(self, old: Model, model: Model) -> Model:
+        """Load a model that takes the place of one that serves; if it does not load, that one stays."""
+        name = model.task.id
+        self._coming[name] = model
+        try:
+            await model.load()
+            await self._remember(model)
+        except BaseException:
+            if model.life.may(State.DROPPING):
+                await model.drop()
+            raise
+        finally:
+            del self._coming[name]
+        if model.life.state is not State.READY:
+            raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {name!r} was dropped while it loaded", name)
+        self._models[name] = model
+        self._leaving.add(old)
+        self._aside(self._retired(old))
+        return model
+
+    async def _retired(self, model: Model) -> None:
+        try:
+            await model.retire()
+        finally:
+            self._leaving.discard(model)
+            _clean(model)
+
+    async def _dropped(self, name: str) -> None:
+        with contextlib.suppress(ZeroMindError):  # another drop was faster
+            await self.drop(name)
+
+    async def _remember(self, model: Model) -> None:
+        plan = model.plan
+        if self._journal is None or not plan.remember:
+            return
+        if plan.note:
+            await self._journal.loaded(model.task.id, {**plan.note, "id": model.task.id})
+        else:
+            await self._journal.as_configured(model.task.id)
+
+    async def _remember_drop(self, name: str) -> None:
+        if self._journal is not None:
+            await self._journal.dropped(name)
+
+    def _remove(self, model: Model) -> None:
+        """The model is gone; a client's task can be loaded again by its name."""
+        name = model.task.id
+        if self._models.get(name) is model:
+            del self._models[name]
+            self._trace.forget(name)
+            if model.interface is not None and model.plan.upload is None and self.catalogue.configured(name) is None:
+                self.catalogue.keep(name, model.plan.source)
+        _clean(model)
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that nobody waits for before the pool closes."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _order(self, task: Task, plan: Plan) -> Order:
+        config, trusted = self._config, plan.trusted
+        roots = config.roots if plan.upload is None else (plan.upload.folder, *config.roots)
+        path = locate(task.model_file, roots, trusted)
         if path is None:
             where = "" if trusted else " beneath the roots of this pool"
             raise ZeroMindError(
@@ -116,7 +291,7 @@ class Registry:
         return Order(
             task.source,
             str(path),
-            tuple(map(str, config.roots)),
+            tuple(map(str, roots)),
             trusted,
             (trusted and task.allow_code) or _beneath(path, config.code_roots),
             config.model_types,
@@ -125,6 +300,15 @@ class Registry:
             task.threads or max(1, (os.cpu_count() or 1) // task.instances),
             config.debug,
         )
+
+
+def _entry(name: str, state: str, reason: str) -> dict[str, str]:
+    return {"name": name, "version": VERSION, "state": state, "reason": reason}
+
+
+def _clean(model: Model) -> None:
+    if model.plan.upload is not None:
+        model.plan.upload.remove()
 
 
 def _beneath(path: Path, folders: tuple[Path, ...]) -> bool:

@@ -1,0 +1,18 @@
+"""How the Open Inference Protocol puts a fault into words, on both of its wires."""
+
+from __future__ import annotations
+
+from zeromind.errors import ErrorKind, ZeroMindError
+
+
+def sentence(error: ZeroMindError) -> str:
+    """The fault's sentence; of a model that is not there the one that Triton's clients know."""
+    if error.kind is ErrorKind.MODEL_NOT_FOUND and len(error.params) == 1:
+        return f"Request for unknown model: '{error.params[0]}' is not found"
+    return error.message
+
+
+def no_version(model_id: str, version: str) -> ZeroMindError:
+    """What to say to whoever asks for a version of a model: there is but one."""
+    text = f"Request for unknown model: '{model_id}' version {version} is not found: leave the version out, or ask for 1"
+    return ZeroMindError(ErrorKind.MODEL_NOT_FOUND, text, model_id, version)

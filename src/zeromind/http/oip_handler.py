@@ -1,0 +1,69 @@
+"""What the handlers of the Open Inference Protocol stand on: its form of a fault, bodies of any content type, one version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from zeromind import strictjson
+from zeromind.codecs import oip_fault
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.http import oip_status
+from zeromind.http.handler import Handler, NotFound
+
+VERSION = "1"
+"""The only version of every model."""
+
+
+class OipHandler(Handler):
+    """A handler of a route under ``/v2``."""
+
+    def status_of(self, error: ZeroMindError) -> int:
+        """As Triton answers."""
+        return oip_status.status(error)
+
+    def encode_error(self, error: ZeroMindError) -> bytes:
+        """``{"error": sentence}``."""
+        return oip_status.body(error)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object, empty if the body is; its content type does not matter. Raises REQUEST_ATTRIBUTE if it is none."""
+        if not self.body.strip():
+            return {}
+        try:
+            data = orjson.loads(self.body)
+            strictjson.loads(self.body)  # a key that stands twice
+        except ValueError as error:
+            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body must be a JSON object: {error}") from None
+        if not isinstance(data, dict):
+            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body must be a JSON object, not {type(data).__name__}")
+        return data
+
+    @property
+    def bare(self) -> bool:
+        """Whether the query asks for the model without its filters: ``?filters=off``."""
+        return self.get_query_argument("filters", "") in ("off", "false")
+
+    def empty(self) -> None:
+        """Finish with an empty 200, which is what a deed that was done is answered."""
+        self.finish()
+
+    def _misdirected(self) -> ZeroMindError:
+        return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, "Method Not Allowed", self.request.method)
+
+
+class OipNotFound(OipHandler, NotFound):
+    """Any route under ``/v2`` that nobody answers."""
+
+    route = "/v2(?:/.*)?"
+
+    def _misdirected(self) -> ZeroMindError:
+        return ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, "Not Found", self.request.path)
+
+
+def check_version(model_id: str, version: str | None) -> None:
+    """Raise MODEL_NOT_FOUND for a version that is not the model's."""
+    if version not in (None, "", VERSION):
+        raise oip_fault.no_version(model_id, str(version))
