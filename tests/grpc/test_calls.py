@@ -3,7 +3,6 @@
 import time
 import urllib.parse
 
-import pytest
 from tritonclient.grpc import service_pb2
 
 import grpc
@@ -121,13 +120,3 @@ def test_a_port_that_is_taken_is_named(spawn, pool):
     assert server.wait() == 1
     assert "Error: grpc_port: 127.0.0.1:" in server.log.read_text()
     assert "choose another with --grpc-port" in server.log.read_text()
-
-
-@pytest.mark.parametrize("package", ["hpack", "google"])
-def test_a_package_that_lacks_is_named_with_its_extra(spawn, tmp_path, package):
-    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('none', name='{package}')")
-    server = spawn(grpc_port=1, wait=False, environment={"PYTHONPATH": str(tmp_path)})
-    assert server.wait() == 1
-    (line,) = server.log.read_text().splitlines()
-    assert line.startswith("Error: grpc_port: ")
-    assert line.endswith("pip install 'zeromind[grpc]'")

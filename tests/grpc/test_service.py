@@ -133,7 +133,7 @@ def test_compressed_requests(triton, algorithm):
 @pytest.mark.parametrize(
     ("model", "given", "code", "words"),
     [
-        ("absent", [tensor("x", np.zeros((1, 3), np.float32))], "NOT_FOUND", "'absent' is not loaded"),
+        ("absent", [tensor("x", np.zeros((1, 3), np.float32))], "NOT_FOUND", "unknown model: 'absent' is not found"),
         ("sum", [tensor("x", np.zeros((1, 4), np.float32))], "INVALID_ARGUMENT", "shape [1, 4], the model takes [any, 3]"),
         ("sum", [tensor("x", np.zeros((1, 3)), "FP64")] * 2, "INVALID_ARGUMENT", "given twice"),
         ("sum", [tensor("y", np.zeros((1, 3), np.float32))], "INVALID_ARGUMENT", "no input 'y'; its inputs are 'x'"),
@@ -207,7 +207,7 @@ def test_the_index_and_unload(triton, pool):
     assert set(index) >= {"sum", "every", "lab"}
     triton.unload_model("spare")
     assert "spare" not in pool.ids()
-    assert refused(triton.unload_model, "spare")[0] == "NOT_FOUND"
+    assert refused(triton.unload_model, "absent")[0] == "NOT_FOUND"
 
 
 def test_kserve_clients_name_the_model_in_the_first_field(raw, pool):

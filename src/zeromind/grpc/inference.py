@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
-from typing import Any, Protocol
+from typing import Protocol
 
+from zeromind.codecs import oip_fault
 from zeromind.codecs import oip_grpc as codec
 from zeromind.codecs.oip_frame import Frame, Frames
 from zeromind.codecs.protobuf import field, varint
 from zeromind.engine import VERSION, Engine
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.errors import ZeroMindError
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Head, Method, Pieces, Reply, Speaker, Withdraw
 from zeromind.grpc.status import Fault
@@ -302,10 +303,11 @@ class Talk:
         self._speaker.say(_failed(request_id, error))
 
 
-def _failed(request_id: str, error: Any) -> list[bytes]:
+def _failed(request_id: str, error: ZeroMindError | Fault) -> list[bytes]:
     """A ``ModelStreamInferResponse`` that says what went wrong with a request."""
+    sentence = error.message if isinstance(error, Fault) else oip_fault.sentence(error)
     inner = (field(3, request_id.encode()) if request_id else b"") + _FINAL
-    return [field(1, error.message.encode()), field(2, inner)]
+    return [field(1, sentence.encode()) + field(2, inner)]
 
 
 def _streamed(pieces: list[bytes], parameter: bytes) -> list[bytes]:
@@ -316,4 +318,4 @@ def _streamed(pieces: list[bytes], parameter: bytes) -> list[bytes]:
 def check_version(name: str, version: str) -> None:
     """Raise MODEL_NOT_FOUND for a version that no model has."""
     if version not in ("", VERSION):
-        raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {name!r} has no version {version!r}: leave it empty, or '{VERSION}'", name)
+        raise oip_fault.no_version(name, version)

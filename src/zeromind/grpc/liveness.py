@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import zeromind
+from zeromind.codecs import oip_model
 from zeromind.engine import VERSION, Engine
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
@@ -25,7 +26,7 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         return {"ready": request.version in ("", VERSION) and request.name in engine.registry.ids()}
 
     def server_metadata(_: Any, __: Head) -> Fields:
-        return {"name": "0Mind", "version": zeromind.__version__}
+        return {"name": "0Mind", "version": zeromind.__version__, "extensions": list(oip_model.EXTENSIONS)}
 
     rpcs.at_once("ServerLive", server_live)
     rpcs.at_once("ServerReady", server_ready)

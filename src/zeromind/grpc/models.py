@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from zeromind.codecs import oip_grpc as codec
-from zeromind.engine import VERSION, Engine
+from zeromind.codecs import oip_model
+from zeromind.engine import Engine
 from zeromind.grpc.inference import check_version
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
+from zeromind.tensors import Interface
 
 
 def serve(engine: Engine, rpcs: Rpcs) -> None:
     """Serve ModelMetadata, ModelConfig and ModelStatistics."""
 
-    async def metadata(request: Any, head: Head) -> Fields:
+    async def interface(request: Any, head: Head) -> Interface:
         check_version(request.name, request.version)
-        interface = await engine.interface(request.name)
-        described = codec.describe(interface.bare if head.bare else interface)
-        return {"name": request.name, "versions": [VERSION], **described}
+        found = await engine.interface(request.name)
+        return found.bare if head.bare else found
+
+    async def metadata(request: Any, head: Head) -> Fields:
+        return oip_model.metadata(request.name, await interface(request, head))
+
+    async def config(request: Any, head: Head) -> Fields:
+        offered = await interface(request, head)
+        return {"config": oip_model.config(engine.registry.get(request.name).task, offered)}
 
     def statistics(request: Any, _: Head) -> Fields:
-        check_version(request.name, request.version)
+        if request.name:
+            check_version(request.name, request.version)
         return {"model_stats": engine.statistics(request.name)}
 
     rpcs.in_time("ModelMetadata", metadata)
+    rpcs.in_time("ModelConfig", config)
     rpcs.at_once("ModelStatistics", statistics)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
-from zeromind.grpc import liveness, models, repository
+from zeromind.grpc import liveness, memory, models, repository, settings
 from zeromind.grpc.inference import Inference
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Method
@@ -26,7 +26,7 @@ class Service:
     def __init__(self, engine: Engine) -> None:
         messages = Messages()
         own, health = Rpcs(messages, "inference"), Rpcs(messages, "grpc.health.v1")
-        for part in (liveness, models, repository):
+        for part in (liveness, models, repository, memory, settings):
             part.serve(engine, own)
         liveness.serve_health(engine, health, {"", OIP, HEALTH})
         methods = {**own.methods, **Inference(engine, messages).methods}
