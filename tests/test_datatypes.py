@@ -118,6 +118,14 @@ def test_every_bfloat16_is_a_float32_and_comes_back(bits):
     assert np.isnan(from_bfloat16(back)[~numbers]).all()
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3)])
+def test_bfloat16_keeps_the_shape(shape):
+    bits = to_bfloat16(np.ones(shape, np.float32))
+    assert (type(bits), bits.dtype, bits.shape) == (np.ndarray, np.uint16, shape)
+    wide = from_bfloat16(bits)
+    assert (type(wide), wide.dtype, wide.shape) == (np.ndarray, np.float32, shape)
+
+
 def test_float32_is_rounded_to_the_nearest_bfloat16_ties_to_even():
     wide = np.array([1.0, 1.00390625, 1.01171875, 1.005, -1.005, 3.4e38, np.inf], np.float32)
     assert from_bfloat16(to_bfloat16(wide)).tolist() == [1.0, 1.0, 1.015625, 1.0078125, -1.0078125, np.inf, np.inf]

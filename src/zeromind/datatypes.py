@@ -76,7 +76,7 @@ def type_name(datatype: str) -> str:
 
 def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The upper two bytes of each float32 as uint16, same shape: bfloat16, rounded to the nearest, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    bits = np.asarray(array, np.float32, order="C").view(np.uint32)
     rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
     # Rounding could carry a NaN's bits over into zero: such a one keeps its upper half, made quiet.
     return np.where(np.isnan(array), (bits >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
@@ -84,7 +84,9 @@ def to_bfloat16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def from_bfloat16(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The float32 numbers that uint16 bits of bfloat16 stand for, same shape."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    wide = bits.astype(np.uint32)
+    wide <<= np.uint32(16)
+    return wide.view(np.float32)
 
 
 def as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

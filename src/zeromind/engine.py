@@ -250,7 +250,8 @@ def _submit(
         request = decode(interface)
         if len(request.inputs) > 1 and interface.spec.batches:
             check_rows(request)
-        request.priority = model.rank(request.priority)
+        if request.priority:
+            request.priority = model.rank(request.priority)
         limit_s = min(request.timeout_s, model.timeout_s) if request.timeout_s else model.timeout_s
         if not interface.decoupled or streaming:
             return dispatcher.submit(request, came + limit_s, reply, came)

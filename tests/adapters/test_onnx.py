@@ -16,7 +16,7 @@ from zeromind.adapters.onnx import OnnxAdapter
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
-FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
+FLOAT, INT64, STRING, BFLOAT16 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING, TensorProto.BFLOAT16
 value = helper.make_tensor_value_info
 
 
@@ -37,6 +37,12 @@ def serve(made, folder, **source):
     return OnnxAdapter(Source(ModelFile(saved(made, folder)), **source))
 
 
+def single(operator, shape, out, type_=FLOAT, out_type=None, **attributes):
+    """A model of one operator with the input ``x`` and the output ``y``."""
+    node = helper.make_node(operator, ["x"], ["y"], **attributes)
+    return model([node], [value("x", type_, shape)], [value("y", out_type or type_, out)])
+
+
 def identity(type_=FLOAT, shape=(None, 2), out=None):
     return model([helper.make_node("Identity", ["x"], ["y"])], [value("x", type_, shape)], [value("y", type_, out or shape)])
 
@@ -51,7 +57,8 @@ def added(shape_a, shape_b, shape_c):
 def test_every_datatype_passes_through_bit_for_bit(tmp_path, datatype):
     dtype = datatypes.NUMPY_OF[datatype]
     array = np.array([[b"\xc3\xa9", b""]], object) if datatype == "BYTES" else np.array([[0, 1], [1, 0]], dtype)
-    adapter = serve(identity(STRING if datatype == "BYTES" else helper.np_dtype_to_tensor_dtype(dtype)), tmp_path)
+    own = {"BYTES": STRING, "BF16": BFLOAT16}
+    adapter = serve(identity(own[datatype] if datatype in own else helper.np_dtype_to_tensor_dtype(dtype)), tmp_path)
     assert adapter.spec.inputs == (TensorSpec("x", datatype, (None, 2)),)
     assert adapter.spec.outputs == (TensorSpec("y", datatype, (None, 2)),)
     answer = adapter.predict({"x": array})["y"]
@@ -74,6 +81,33 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path):
     np.testing.assert_array_equal(answer["difference"], a - b)
 
 
+@pytest.mark.parametrize("shape", [(), (0, 2), (2, 0), (3, 2)])
+def test_bfloat16_of_any_shape_comes_back_rounded_as_the_type_is(tmp_path, shape):
+    adapter = serve(identity(BFLOAT16, ["n"] * len(shape)), tmp_path)
+    array = np.full(shape, 1.0078125 + 2**-10, np.float32)
+    answer = adapter.predict({"x": array})["y"]
+    assert (answer.dtype, answer.shape) == (np.float32, shape)
+    np.testing.assert_array_equal(answer, np.full(shape, 1.0078125))
+
+
+def test_bfloat16_beside_other_types(tmp_path):
+    nodes = [helper.make_node("Cast", ["x"], ["half"], to=BFLOAT16), helper.make_node("Cast", ["h"], ["wide"], to=FLOAT)]
+    inputs = [value("x", FLOAT, ["n"]), value("h", BFLOAT16, ["n"])]
+    adapter = serve(model(nodes, inputs, [value("half", BFLOAT16, ["n"]), value("wide", FLOAT, ["n"])]), tmp_path)
+    numbers = np.float32([1.5, np.inf, -np.inf, np.nan])
+    answer = adapter.predict({"x": numbers[::-1], "h": numbers})
+    np.testing.assert_array_equal(answer["half"], numbers[::-1])
+    np.testing.assert_array_equal(answer["wide"], numbers)
+
+
+def test_bfloat16_that_onnx_runtime_does_not_give_is_refused(tmp_path):
+    nodes = [helper.make_node("Identity", ["text"], ["same"]), helper.make_node("Cast", ["x"], ["y"], to=BFLOAT16)]
+    tensors = [value("text", STRING, ["n"]), value("x", FLOAT, ["n"]), value("same", STRING, ["n"]), value("y", BFLOAT16, ["n"])]
+    with pytest.raises(ZeroMindError, match="cast these outputs to float32") as caught:
+        serve(model(nodes, tensors[:2], tensors[2:]), tmp_path)
+    assert caught.value.kind is ErrorKind.LOAD_FAILED
+
+
 @pytest.mark.parametrize(
     ("shapes", "batches"),
     [
@@ -81,6 +115,7 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path):
         (([None, 3], [None, 3], [None, 3]), True),
         ((["unk__1", 3], ["unk__2", 3], ["unk__3", 3]), True),
         ((["n", 3], [None, 3], ["n", 3]), True),
+        (([None, None], [None, None], [None, None]), True),
         ((["n", 3], ["m", 3], [None, 3]), False),
         (([2, 3], [2, 3], [2, 3]), False),
         ((["n", 3], [3], ["n", 3]), False),
@@ -89,6 +124,100 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path):
 )
 def test_the_batch_is_a_first_dimension_that_all_share(tmp_path, shapes, batches):
     assert serve(added(*shapes), tmp_path).spec.batches is batches
+
+
+@pytest.mark.parametrize(
+    ("made", "batches"),
+    [
+        (single("Relu", [None, 2], [None, 2]), True),
+        (single("Relu", [None, 1, None, None], [None, 1, None, None]), True),
+        (single("Flatten", [None, None, None], [None, None], axis=1), True),
+        (single("Flatten", [None, None, None], [None, None], axis=2), False),
+        (single("Transpose", [None, None], [None, None]), False),
+        (single("Unique", [None], [None]), False),
+        (single("Unique", [None, 2], [None, 2], STRING, axis=0), False),
+        (single("GlobalAveragePool", [None, 3, None, None], [None, 3, 1, 1]), True),
+    ],
+)
+def test_dimensions_without_a_name_are_a_batch_if_the_model_behaves_so(tmp_path, made, batches):
+    assert serve(made, tmp_path).spec.batches is batches
+
+
+def test_pictures_of_open_size_are_a_batch_though_small_ones_are_refused(tmp_path):
+    weights = numpy_helper.from_array(np.ones((1, 1, 40, 40), np.float32), "w")
+    shape = [None, 1, None, None]
+    convolution = helper.make_node("Conv", ["x", "w"], ["y"])
+    made = model([convolution], [value("x", FLOAT, shape)], [value("y", FLOAT, shape)], initializer=[weights])
+    assert serve(made, tmp_path).spec.batches
+
+
+@pytest.mark.parametrize(
+    ("made", "batches"),
+    [
+        (single("Softmax", ["n", 3], ["n", 3], axis=1), True),
+        (single("Softmax", ["n", 3], ["n", 3], axis=0), False),
+        (single("Softmax", ["n"], ["n"], axis=0), False),
+        (single("ArgMax", ["n", "k"], ["n"], out_type=INT64, axis=1, keepdims=0), True),
+        (single("EyeLike", ["n", "n"], ["n", "n"]), False),
+        (single("LpNormalization", ["n", 4], ["n", 4], axis=0), False),
+        (single("RandomNormalLike", ["n", 4], ["n", 4]), True),
+        (single("Identity", ["n"], ["n"], BFLOAT16), True),
+    ],
+)
+def test_rows_that_depend_on_their_neighbours_are_no_batch_whatever_their_name(tmp_path, made, batches):
+    assert serve(made, tmp_path).spec.batches is batches
+
+
+def test_where_no_row_can_be_made_up_the_names_decide(tmp_path):
+    for name, batches in (("n", True), (None, False)):
+        table = numpy_helper.from_array(np.ones((1, 2), np.float32), "table")  # has no place 1
+        gather = helper.make_node("Gather", ["table", "x"], ["y"])
+        made = model([gather], [value("x", INT64, [name])], [value("y", FLOAT, [name, 2])], initializer=[table])
+        assert serve(made, tmp_path).spec.batches is batches
+
+
+def test_inputs_that_need_not_agree_are_no_batch(tmp_path):
+    node = helper.make_node("MatMul", ["a", "b"], ["c"])
+    made = model([node], [value("a", FLOAT, [None, 4]), value("b", FLOAT, [None, 4, 4])], [value("c", FLOAT, [None, None, 4])])
+    assert not serve(made, tmp_path).spec.batches
+    nodes = [helper.make_node("Relu", ["a"], ["c"]), helper.make_node("Relu", ["b"], ["d"])]
+    tensors = [value(name, FLOAT, [None, 4]) for name in "abcd"]
+    assert not serve(model(nodes, tensors[:2], tensors[2:]), tmp_path).spec.batches
+
+
+def test_what_is_not_a_batch_is_answered_as_the_model_has_it(tmp_path):
+    answer = serve(single("Unique", [None], [None]), tmp_path).predict({"x": np.float32([2, 1, 2])})
+    assert answer["y"].tolist() == [1, 2]
+
+
+def test_a_first_dimension_that_the_task_closes_is_no_batch(tmp_path):
+    adapter = serve(identity(shape=["n", 2]), tmp_path, inputs=(TensorSpec("x", "FP32", (1, 2)),))
+    assert not adapter.spec.batches
+
+
+def test_a_model_without_inputs(tmp_path):
+    constant = numpy_helper.from_array(np.float32([1, 2]), "c")
+    made = model([helper.make_node("Identity", ["c"], ["y"])], [], [value("y", FLOAT, [None])], initializer=[constant])
+    adapter = serve(made, tmp_path)
+    assert (adapter.spec.inputs, adapter.spec.batches) == ((), False)
+    assert adapter.predict({})["y"].tolist() == [1, 2]
+
+
+def test_initializers_among_the_inputs_keep_their_values(tmp_path):
+    made = added([2], [2], [2])
+    made.graph.initializer.append(numpy_helper.from_array(np.float32([10, 20]), "b"))
+    adapter = serve(made, tmp_path)
+    assert [spec.name for spec in adapter.spec.inputs] == ["a"]
+    assert adapter.predict({"a": np.float32([1, 2])})["c"].tolist() == [11, 22]
+
+
+def test_an_input_without_a_shape_takes_that_of_the_task(tmp_path):
+    made = identity(shape=None)
+    with pytest.raises(ZeroMindError, match="no shape for input 'x': list it in the task's 'inputs'") as caught:
+        serve(made, tmp_path)
+    assert caught.value.kind is ErrorKind.INPUT_SPEC
+    adapter = serve(made, tmp_path, inputs=(TensorSpec("x", "FP32", (None, 2)),))
+    assert adapter.predict({"x": np.ones((3, 2), np.float32)})["y"].shape == (3, 2)
 
 
 def test_scalars(tmp_path):
@@ -137,8 +266,9 @@ def test_a_converted_classifiers_maps_become_an_array(tmp_path):
 
 
 def test_types_that_no_wire_carries_are_refused_by_name(tmp_path):
-    with pytest.raises(ZeroMindError, match=r"'x' is of type.*bfloat16") as caught:
-        serve(identity(TensorProto.BFLOAT16), tmp_path)
+    eighth = TensorProto.FLOAT8E4M3FN
+    with pytest.raises(ZeroMindError, match=r"'y' is of type.*float8e4m3fn") as caught:
+        serve(model([helper.make_node("Cast", ["x"], ["y"], to=eighth)], [value("x", FLOAT, [2])], [value("y", eighth, [2])]), tmp_path)
     assert caught.value.kind is ErrorKind.LOAD_FAILED
 
 

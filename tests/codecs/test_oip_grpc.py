@@ -13,7 +13,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 PNG = b"\x89PNG\r\n\x1a\n..."
-PLAIN = [name for name in datatypes.NUMPY_OF if name != "BYTES"]
+PLAIN = [name for name in datatypes.NUMPY_OF if name not in ("BYTES", "BF16")]
 
 
 def interface(datatype="FP32", shape=(None, 2), **more):
@@ -59,6 +59,21 @@ def test_arrays_come_back_bit_by_bit(array):
     assert [(one.name, one.datatype, tuple(one.shape)) for one in response.outputs] == [(one, datatype, array.shape) for one in "yz"]
     assert list(response.raw_output_contents) == [array.tobytes()] * 2
     assert (response.model_name, response.model_version, response.id) == ("m", "1", "")
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_bfloat16_has_two_bytes_on_the_wire_and_four_inside(shape):
+    numbers = np.full(shape, -1.5, np.float32)
+    raw = datatypes.to_bfloat16(numbers).tobytes()
+    assert len(raw) == 2 * numbers.size
+    served = interface("BF16", shape)
+    decoded = codec.decode_infer(request(raw, "BF16", shape), served).inputs["x"]
+    assert (decoded.dtype, decoded.shape) == (np.float32, shape)
+    np.testing.assert_array_equal(decoded, numbers)
+    response = encoded(InferResponse({"y": decoded, "z": numbers}, Run(1, 0)), served)
+    assert [(one.datatype, tuple(one.shape)) for one in response.outputs] == [("BF16", shape)] * 2
+    assert list(response.raw_output_contents) == [raw, raw]
+    assert "2 bytes of data; BF16 of shape [1, 2] has 4" in refused(request(raw[:2].ljust(2), "BF16"), interface("BF16"))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zeromind import datatypes
-from zeromind.adapters import interface, onnx_file
+from zeromind.adapters import interface, onnx_batch, onnx_file, onnx_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -16,7 +15,13 @@ from zeromind.importing import require
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 # ONNX Runtime's names of its types: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/data_types.cc
-_DATATYPES = {"tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(string)": "BYTES"}
+_DATATYPES = {
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(bfloat16)": "BF16",
+    "tensor(string)": "BYTES",
+}
 _ROWS_OF_MAPS = ("seq(map(int64,tensor(float)))", "seq(map(string,tensor(float)))")
 
 
@@ -25,7 +30,9 @@ class OnnxAdapter(Adapter):
 
     Strings are BYTES in UTF-8. A classifier's list of maps from class to probability, as scikit-learn's converter writes it,
     becomes FP32 ``[rows, classes]``, classes in ascending order. ``device`` is ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
-    The task's ``inputs`` and ``outputs`` may give shapes that the file leaves open.
+    The task's ``inputs`` and ``outputs`` may give shapes that the file leaves open. Requests are joined along a first dimension that all
+    tensors share and in which, as a few made-up rows show when the model is loaded, no row's answer depends on its neighbours; a task
+    that gives a size for it has them run one by one.
     """
 
     name = "onnx"
@@ -56,22 +63,42 @@ class OnnxAdapter(Adapter):
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         inputs = interface.declared([_spec(node) for node in self._inputs], source.inputs, ErrorKind.INPUT_SPEC)
         outputs = interface.declared([_spec(node) for node in self._outputs], source.outputs, ErrorKind.OUTPUT_SPEC)
-        self.spec = ModelSpec(inputs, outputs, _share_batch(self._inputs + self._outputs))
+        self._check_shapes(path, {spec.name for spec in source.inputs})
+        onnx_values.check_bfloat16(self._inputs, self._outputs, self._runtime)
+        self._bfloat16_comes = any(spec.datatype == "BF16" for spec in outputs)
+        self.spec = ModelSpec(inputs, outputs, batches=False)
+        names = [node.shape[0] if node.shape else None for node in self._inputs + self._outputs]
+        self.spec = ModelSpec(inputs, outputs, onnx_batch.shared(names, inputs, outputs, self._answer))
+
+    def _check_shapes(self, path: Path, known: set[str]) -> None:
+        """Refuse an input of any number of dimensions, which to ONNX Runtime looks like a scalar, unless the task gives its shape."""
+        scalars = {node.name for node in self._inputs if not node.shape and node.name not in known}
+        for name in sorted(scalars & onnx_file.shapeless_inputs(path) if scalars else ()):
+            text = f"the model file gives no shape for input {name!r}: list it in the task's 'inputs', null for a size that is open"
+            raise ZeroMindError(ErrorKind.INPUT_SPEC, text, name)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where sizes that must agree differ, or a value is out of the model's range."""
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
-        feed = {name: datatypes.as_text(array) if array.dtype.hasobject else array for name, array in inputs.items()}
         try:
-            results = self._session.run(None, feed)
+            return self._answer(inputs)
         except Exception as error:
             refused = isinstance(error, self._runtime.capi.onnxruntime_pybind11_state.InvalidArgument)
             reason = self._disagreement(inputs) or (_reason(error) if refused else "")
             if not reason:
                 raise
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {reason}") from error
-        return {spec.name: _array(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
+
+    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        feed = {spec.name: onnx_values.fed(inputs[spec.name], spec, self._runtime) for spec in self.spec.inputs}
+        if self._bfloat16_comes:
+            names = [spec.name for spec in self.spec.outputs]
+            values = {name: onnx_values.wrapped(value, self._runtime) for name, value in feed.items()}
+            results = [onnx_values.unwrapped(value) for value in self._session.run_with_ort_values(names, values)]
+        else:
+            results = self._session.run(None, feed)
+        return {spec.name: onnx_values.given(result, spec) for spec, result in zip(self.spec.outputs, results, strict=True)}
 
     def _disagreement(self, inputs: Mapping[str, Tensor]) -> str:
         sizes: dict[str, int] = {}
@@ -99,19 +126,6 @@ def _spec(node: Any) -> TensorSpec:
         text = f"tensor {node.name!r} is of type {node.type}, which no wire can carry: convert the model to plain tensors"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, node.name)
     return TensorSpec(node.name, datatype, tuple(size if isinstance(size, int) else None for size in node.shape))
-
-
-def _share_batch(nodes: list[Any]) -> bool:
-    """Whether all first dimensions are open and no two are named apart; converters number those that they have no name for."""
-    firsts = [node.shape[0] if node.shape else None if node.type in _ROWS_OF_MAPS else 0 for node in nodes]
-    names = {first for first in firsts if isinstance(first, str) and not first.startswith("unk__")}
-    return not any(isinstance(first, int) for first in firsts) and len(names) <= 1
-
-
-def _array(result: Any, spec: TensorSpec) -> Tensor:
-    if type(result) is list:
-        return np.array([[row[key] for key in sorted(row)] for row in result], np.float32).reshape(len(result), -1 if result else 0)
-    return datatypes.as_bytes(result) if spec.datatype == "BYTES" else result
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 2
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 15, 16}
 _IR_VERSION, _GRAPH = 1, 7
 _NEWEST_IR = 255
+_INPUT, _NAME, _TYPE, _TENSOR, _SHAPE = 11, 1, 2, 1, 2
 
 # Every road from the model to a tensor; what is not in here holds none.
 _PARTS: dict[str, dict[int, str]] = {
@@ -68,6 +69,27 @@ def check_external_data(path: Path) -> None:
         if fault:
             text = f"{path.name} keeps tensors in {name!r}, which {fault}: put an ordinary file of that name beneath the model's folder"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, name)
+
+
+def shapeless_inputs(path: Path) -> set[str]:
+    """The names of the inputs, initializers among them, whose type says nothing of their shape, not even how many dimensions it has.
+
+    Raises ValueError for a damaged file.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found: set[str] = set()
+        for info in _inner(data, [(0, len(data))], _GRAPH, _INPUT):
+            names = [data[start:end] for start, end in _inner(data, [info], _NAME)]
+            if not _inner(data, [info], _TYPE, _TENSOR, _SHAPE):
+                found.update(name.decode() for name in names)
+        return found
+
+
+def _inner(data: _Data, spans: list[tuple[int, int]], *path: int) -> list[tuple[int, int]]:
+    """Where the fields lie to which a path of field numbers leads."""
+    for number in path:
+        spans = [(start, end) for span in spans for found, wire, start, end in _fields(data, *span) if found == number and wire == _BYTES]
+    return spans
 
 
 def _fault(folder: Path, name: str) -> str:

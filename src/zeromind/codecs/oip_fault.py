@@ -16,3 +16,10 @@ def no_version(model_id: str, version: str) -> ZeroMindError:
     """What to say to whoever asks for a version of a model: there is but one."""
     text = f"Request for unknown model: '{model_id}' version {version} is not found: leave the version out, or ask for 1"
     return ZeroMindError(ErrorKind.MODEL_NOT_FOUND, text, model_id, version)
+
+
+def not_available(model_id: str, version: str = "") -> ZeroMindError:
+    """What to say to whoever asks for the statistics of a model that is not there."""
+    which = f" version '{version}'" if version else ""
+    text = f"requested model '{model_id}'{which} is not available"
+    return ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, text, model_id)

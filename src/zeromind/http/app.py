@@ -13,13 +13,21 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, zeromind
+from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
 
 _access = logging.getLogger("zeromind.access")
 
-BUILT_IN: tuple[type[Handler], ...] = (*zeromind.ROUTES, *health.ROUTES, *oip.ROUTES)
+BUILT_IN: tuple[type[Handler], ...] = (
+    *zeromind.ROUTES,
+    *health.ROUTES,
+    *oip.ROUTES,
+    *oip_models.ROUTES,
+    *oip_repository.ROUTES,
+    *oip_memory.ROUTES,
+    *oip_settings.ROUTES,
+)
 
 
 def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:

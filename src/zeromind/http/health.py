@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from zeromind.http.handler import Handler
+from zeromind.http.oip_handler import OipHandler
 
 
-class Live(Handler):
+class Live(OipHandler):
     """The process answers."""
 
     route = "/v2/health/live"
     summary = "200 while the process answers."
 
     def get(self) -> None:
-        """An empty 200."""
-        self.finish()
+        """An empty 200, with ``Accept: application/json`` one that says so in JSON."""
+        if self.wants_json:
+            self.send({"live": True})
+        else:
+            self.empty()
 
 
-class Ready(Handler):
+class Ready(OipHandler):
     """Every configured task has loaded or failed."""
 
     route = "/v2/health/ready"
     summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
 
     def get(self) -> None:
-        """An empty 200 or 400, as Triton answers."""
-        self.set_status(200 if self.engine.ready else 400)
-        self.finish()
+        """An empty 200 or 400, as Triton answers, with ``Accept: application/json`` one that says so in JSON."""
+        ready = self.engine.ready
+        self.set_status(200 if ready else 400)
+        if self.wants_json:
+            self.send({"ready": ready})
+        else:
+            self.empty()
 
 
 ROUTES: tuple[type[Handler], ...] = (Live, Ready)

@@ -46,6 +46,11 @@ class OipHandler(Handler):
         """Whether the query asks for the model without its filters: ``?filters=off``."""
         return self.get_query_argument("filters", "") in ("off", "false")
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether the client asks for JSON where the usual answer is empty."""
+        return "application/json" in self.request.headers.get("Accept", "")
+
     def empty(self) -> None:
         """Finish with an empty 200, which is what a deed that was done is answered."""
         self.finish()

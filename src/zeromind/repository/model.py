@@ -160,8 +160,8 @@ class Model:
         return {**self.statistics.to_json(), "memory_usage": [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]}
 
     def rank(self, priority: int) -> int:
-        """Where in the queue a request of that priority stands; one that there is not is the task's own."""
-        return priority if 0 < priority <= self.task.priority_levels else self.task.default_priority_level
+        """Where in the queue a request of that priority stands: 0 with those that name none, and there is one that there is not."""
+        return priority - self.task.default_priority_level if 0 < priority <= self.task.priority_levels else 0
 
     async def _stop_workers(self) -> None:
         for start in self._loading:

@@ -168,16 +168,16 @@ class Registry:
         while old is not None and old.life.state in (State.LOADING, State.DROPPING):
             await old.settled()
             old = self._models.get(name)
+        if old is not None and old.life.state is not State.READY:
+            self._remove(old)  # which whoever dropped it has not come to yet
+            old = None
         model = self._made(*self._planned(name, old, config, upload))
-        if old is None or old.life.state is not State.READY:  # it is gone but for being removed
-            return await self._load_first(model)
-        return await self._load_beside(old, model)
+        return await (self._load_first(model) if old is None else self._load_beside(old, model))
 
     def _planned(self, name: str, old: Model | None, config: Mapping[str, Any] | str | None, upload: Upload | None) -> tuple[Task, Plan]:
         """What is to be loaded under a name."""
         configured = self.catalogue.configured(name)
-        serves = old is not None and old.life.state is State.READY and old.plan.upload is None
-        if old is not None and serves and (config is not None or configured is None):
+        if old is not None and old.plan.upload is None and (config is not None or configured is None):
             shown = oip_model.config(old.task, old.interface) if old.interface else {}
             base: Base | None = Base(old.plan.source, old.plan.trusted, shown)
         elif configured is not None:

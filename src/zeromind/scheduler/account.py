@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zeromind.errors import ZeroMindError
 from zeromind.observe.statistics import Statistics
 from zeromind.observe.trace import Sampler
-from zeromind.scheduler.entry import Batch, Entry, Outcome
+from zeromind.scheduler.entry import Answer, Batch, Entry
 from zeromind.tensors import InferResponse, Run
 
 
@@ -20,15 +20,10 @@ class Account:
         self._sampler = sampler
         self._clock = clock
 
-    def answered(self, batch: Batch, outcome: Outcome, arrived: float) -> None:
+    def answered(self, batch: Batch, outcome: Sequence[Answer], arrived: float) -> None:
         """A batch's answers have arrived and been given; faults among them are counted already."""
-        assert not isinstance(outcome, ZeroMindError), "each has its answer"  # noqa: S101 - a fault of ours
         done, today = self._clock(), time.time()
-        runs: list[tuple[Run, list[Entry]]] = []
-        for entry, answer in zip(batch.entries, outcome, strict=True):
-            if not isinstance(answer, ZeroMindError):
-                _of(answer.run, runs).append(entry)
-        for run, entries in runs:
+        for run, entries in _runs(batch, outcome):
             waited = len(entries) * arrived - sum([entry.since for entry in entries])
             took = len(entries) * done - sum([entry.came for entry in entries])
             self._statistics.ran(run, len(entries), waited, took, today)
@@ -48,6 +43,18 @@ class Account:
         self._statistics.failed(self._clock() - entry.came)
         if entry.stream is not None:
             self._statistics.ended(entry.stream.responses, how)
+
+
+def _runs(batch: Batch, outcome: Sequence[Answer]) -> list[tuple[Run, list[Entry]]]:
+    """Each run with the requests that it answered."""
+    first = outcome[0]
+    if batch.uniform and not isinstance(first, ZeroMindError):  # run as one, or not at all
+        return [(first.run, batch.entries)]
+    runs: list[tuple[Run, list[Entry]]] = []
+    for entry, answer in zip(batch.entries, outcome, strict=True):
+        if not isinstance(answer, ZeroMindError):
+            _of(answer.run, runs).append(entry)
+    return runs
 
 
 def _of(run: Run, runs: list[tuple[Run, list[Entry]]]) -> list[Entry]:

@@ -152,7 +152,7 @@ class Dispatcher:
 
     def _send(self, lane: Lane, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now)
+        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now, self._uniform)
         lane.batches.append(batch)
         lane.rows += batch.rows
         if self._decoupled:

@@ -35,16 +35,20 @@ class Entry(Waiting):
 
     def settle(self, answer: Answer) -> None:
         """Give the answer, or the last of them, if none was given yet."""
-        if self.open:
-            self.open = False
-            self.deliver(answer)
-
-    def deliver(self, answer: Answer) -> None:
-        """Give an answer."""
+        if not self.open:
+            return
+        self.open = False
         try:
             self.reply(answer)
         except Exception:
             _log.exception("an answer could not be delivered")
+
+    def deliver(self, answer: Answer) -> None:
+        """Give one of several answers, which is not the last."""
+        try:
+            self.reply(answer)
+        except Exception:
+            _log.exception("a response could not be delivered")
 
     def withdraw(self) -> None:
         """Forget it: its client has left, and it must not reach the model."""
@@ -107,6 +111,8 @@ class Batch:
     """How long the most patient of its requests may take."""
     begun: float
     """Since when it is the first of its worker."""
+    uniform: bool = False
+    """Whether its requests are run as one."""
     beside: bool = False
     """Whether another batch was in the worker as well when that died."""
 

@@ -1,0 +1,69 @@
+"""Files that clients send: where they lie, which paths are refused, which of them is the model."""
+
+import stat
+
+import pytest
+
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.repository.upload import Upload
+
+
+@pytest.fixture
+def upload():
+    made = []
+
+    def make(*names):
+        made.append(Upload({name: name.encode() for name in names}))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()
+
+
+def test_files_lie_in_a_private_folder_until_they_are_removed(upload):
+    sent = upload("file:1/model.onnx", "1/weights/a.bin")
+    assert (sent.folder / "1/model.onnx").read_bytes() == b"file:1/model.onnx"
+    assert (sent.folder / "1/weights/a.bin").read_bytes() == b"1/weights/a.bin"
+    assert stat.S_IMODE(sent.folder.stat().st_mode) == 0o700
+    sent.remove()
+    sent.remove()
+    assert not sent.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "model"),
+    [
+        (["1/net.onnx"], "1/net.onnx"),
+        (["net.keras"], "net.keras"),
+        (["1/model.onnx", "1/model.bin.data", "1/x"], "1/model.onnx"),
+        (["1/a", "1/b"], "1"),
+        (["1/a", "labels.txt"], "."),
+    ],
+)
+def test_the_model_is_found_among_them(upload, names, model):
+    assert upload(*names).model_file == model
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "/etc/x", "../x", "1/../../x", "1//x", "1/./x", "1/", "a\0b", "a\nb", "a\\b", "x" * 600, "file:/x", "y" * 300]
+)
+def test_a_path_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(ZeroMindError) as caught:
+        Upload({"1/model.onnx": b"", name: b""})
+    assert caught.value.kind is ErrorKind.REQUEST_ATTRIBUTE
+
+
+def test_a_file_that_is_anothers_folder_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for files in ({"a": b"", "a/b": b""}, {"a": b"", "file:a": b""}):
+        with pytest.raises(ZeroMindError) as caught:
+            Upload(files)
+        assert caught.value.kind is ErrorKind.REQUEST_ATTRIBUTE
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_their_number_is_bounded(count):
+    with pytest.raises(ZeroMindError, match="1 to 1000 files"):
+        Upload({str(number): b"" for number in range(count)})
