@@ -59,9 +59,7 @@ def channel(pool):
 @pytest.fixture
 def talk(channel):
     """A function that sends requests on one stream and gives the answers as they come."""
-    method = channel.stream_stream(
-        PATH, service_pb2.ModelInferRequest.SerializeToString, service_pb2.ModelStreamInferResponse.FromString
-    )
+    method = channel.stream_stream(PATH, service_pb2.ModelInferRequest.SerializeToString, service_pb2.ModelStreamInferResponse.FromString)
     return lambda requests, **more: method(iter(requests), **{"timeout": 20, **more})
 
 
