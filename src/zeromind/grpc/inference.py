@@ -96,19 +96,15 @@ class Parsed:
     def decode(self, interface: Interface) -> InferRequest:
         """As Asked has it."""
         check_version(self.model, self._message.model_version)
-        if self._bare:
-            interface = interface.bare
-        request = codec.decode_infer(self._message, interface)
-        request.filters = not self._bare
-        self._interface = interface
         self.decoupled = interface.decoupled
+        request, self._asked = codec.decode(self._message, interface, self._inference.engine.regions, self._bare)
         if not self._bare:
-            self._inference.frames.learn(self._data, self._message, request, interface, codec.requested(self._message, interface))
+            self._inference.frames.learn(self._data, self._message, request, interface, self._asked.wanted)
         return request
 
     def encode(self, response: InferResponse) -> list[bytes]:
         """As Asked has it."""
-        return codec.encode_response(self._message, self._interface, response)
+        return self._asked.encode(response, self._inference.engine.regions)
 
 
 class Inference:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 import tornado.web
 
 from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, zeromind
+from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
+from zeromind.http.tensorflow_serving import TensorFlowNotFound
 
 _access = logging.getLogger("zeromind.access")
 
@@ -27,24 +29,33 @@ BUILT_IN: tuple[type[Handler], ...] = (
     *oip_repository.ROUTES,
     *oip_memory.ROUTES,
     *oip_settings.ROUTES,
+    *tensorflow_serving.ROUTES,
+    *openapi.ROUTES,
 )
 
 
-def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:
+def build(
+    engine: Engine,
+    more: Iterable[tuple[Any, ...]] = (),
+    own: Sequence[type[Handler]] | None = None,
+    document: Mapping[str, Any] | None = None,
+) -> tornado.web.Application:
     """The application: the operator's routes first, then ``more`` (Tornado rules), then the built-in ones.
 
-    ``own`` are the operator's handlers where they have been loaded already. Raises ConfigError for a handler folder that cannot be read.
+    ``own`` are the operator's handlers where they have been loaded already, ``document`` is the OpenAPI document where it has been made.
+    Raises ConfigError for a handler folder that cannot be read.
     """
     if own is None:
         own = own_handlers(engine.config)
     rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
     rules[len(own) : len(own)] = more
-    rules.append((OipNotFound.route, OipNotFound, {"engine": engine}))
+    rules += [(missing.route, missing, {"engine": engine}) for missing in (OipNotFound, TensorFlowNotFound)]
     return tornado.web.Application(
         rules,
         default_handler_class=NotFound,
         default_handler_args={"engine": engine},
         log_function=_log_access,
+        document=orjson.dumps(document or openapi.document(BUILT_IN, own)),
     )
 
 
