@@ -34,7 +34,7 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
         array = _nested_text(data, len(spec.shape), spec)
     if array.size == 0:
         raise _refused(spec, "it holds no rows")
-    return spec.check(array)
+    return datatypes.rounded(spec.check(array), spec.datatype)
 
 
 def from_values(data: Any, spec: TensorSpec) -> Tensor:
@@ -42,12 +42,15 @@ def from_values(data: Any, spec: TensorSpec) -> Tensor:
     floats = spec.dtype.kind == "f"
     try:
         values = msgspec.convert(data, _type(spec.datatype, len(spec.shape), bounded=not floats))
-        with np.errstate(over="raise"):
-            array = np.array(values, np.float64 if floats else spec.dtype).astype(spec.dtype)
-    except (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError) as error:
+        given = np.array(values, np.float64 if floats else spec.dtype)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
         raise _refused(spec, _reason(error)) from None
+    with np.errstate(over="ignore"):
+        array = datatypes.rounded(given.astype(spec.dtype), spec.datatype)
     if array.size == 0:
         raise _refused(spec, "it holds no rows")
+    if floats and (np.isinf(array) & np.isfinite(given)).any():
+        raise _refused(spec, "it holds a number that is too large")
     return spec.check(array)
 
 
@@ -57,7 +60,9 @@ def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
         return quick
     try:
         data = _decoder(spec.datatype, 1).decode(text)
-        return _nested_text(data, 1, spec) if spec.datatype == "BYTES" else np.array(data, spec.dtype)
+        if spec.datatype == "BYTES":
+            return _nested_text(data, 1, spec)
+        return datatypes.rounded(np.array(data, spec.dtype), spec.datatype)
     except (msgspec.DecodeError, ValueError, OverflowError):
         return None
 
@@ -81,7 +86,7 @@ def _type(datatype: str, dimensions: int, bounded: bool = True) -> Any:
     dtype = datatypes.NUMPY_OF[datatype]
     kind = _SCALARS.get(datatype) or (float if dtype.kind == "f" else int)
     if bounded and datatype not in _SCALARS:  # narrower numbers: the parser checks the range, as it does for the widest by itself
-        least, most = datatypes.bounds(dtype)
+        least, most = datatypes.bounds(datatype)
         kind = Annotated[kind, msgspec.Meta(ge=least, le=most)]
     return listed(kind, dimensions)
 

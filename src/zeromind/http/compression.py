@@ -31,3 +31,37 @@ def expanded(body: bytes, encoding: str, most: int) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body is not one whole {encoding} stream", encoding)
     return whole
+
+
+def chosen(accepted: str) -> str:
+    """The coding that an Accept-Encoding prefers of those that are made here, ``gzip`` or ``deflate``; empty for none.
+
+    Of equals the first is taken; what has no weight, or one that is none, weighs as ever (RFC 9110, section 12.5.3).
+    """
+    best, most = "", 0.0
+    for item in accepted.split(","):
+        name, _, rest = item.partition(";")
+        name = name.strip().lower()
+        name = "gzip" if name in ("*", "x-gzip") else name
+        weight = _weight(rest)
+        if name in ("gzip", "deflate", "identity") and weight > most:
+            best, most = name, weight
+    return "" if best == "identity" else best
+
+
+def packed(body: bytes, coding: str) -> bytes:
+    """The body in that coding, made fast rather than small."""
+    deflater = zlib.compressobj(1, wbits=_WINDOWS[coding])
+    return deflater.compress(body) + deflater.flush()
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                return 1.0
+            return weight if 0 <= weight <= 1 else 1.0
+    return 1.0
