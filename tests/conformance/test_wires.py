@@ -4,6 +4,7 @@ import json
 import math
 import socket
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.grpc
@@ -100,9 +101,10 @@ class Model:
     def v2_grpc(self, inputs):
         tensors = [tritonclient.grpc.InferInput(name, inputs[name].shape, datatype) for name, datatype in self.inputs]
         for tensor in tensors:
-            tensor.set_data_from_numpy(inputs[tensor.name()])
+            array = inputs[tensor.name()]
+            tensor.set_data_from_numpy(array.astype(ml_dtypes.bfloat16) if tensor.datatype() == "BF16" else array)
         answer = self.pool.triton.infer(self.name, tensors)
-        return {name: answer.as_numpy(name) for name, _ in self.outputs}
+        return {name: answer.as_numpy(name).astype(datatypes.NUMPY_OF[datatype]) for name, datatype in self.outputs}
 
     def tensorflow_rows(self, inputs):
         names = [name for name, _ in self.inputs]
