@@ -17,7 +17,7 @@ from zeromind.config.pool import PoolConfig
 from zeromind.console import pages
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError, ZeroMindError
-from zeromind.http import app, envelope, listing
+from zeromind.http import app, envelope, openapi
 from zeromind.http.front import Front
 from zeromind.http.limits import Limits
 from zeromind.http.listener import Listener
@@ -98,7 +98,8 @@ class Server:
 
 def _application(engine: Engine) -> tornado.web.Application:
     own = app.own_handlers(engine.config)
-    return app.build(engine, pages.rules(listing.routes([*own, *app.BUILT_IN]), listing.faults()), own)
+    document = openapi.document(app.BUILT_IN, own, [(page.route, page.summary) for page in pages.LISTED])
+    return app.build(engine, pages.rules(document), own, document)
 
 
 def _bind(host: str, port: int, key: str) -> list[socket.socket]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
@@ -10,6 +12,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.operation import PREDICTING, Operation, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
 
@@ -20,6 +23,7 @@ class Infer(OipHandler):
     route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
     shown = "/v2/models/{id}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
+    operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation(json("InferResponse"), body=json("InferRequest"), faults=PREDICTING)}
 
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with the outputs that are asked for."""
