@@ -17,7 +17,6 @@ from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
 from zeromind.scheduler.stream import Stream
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
-
 _FAULTS = (*PREDICTING, ErrorKind.NOT_SUPPORTED)
 
 
