@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import urllib.parse
 
+from zeromind.codecs import oip_fault
 from zeromind.errors import ErrorKind, ZeroMindError
 
 MOST_MESSAGE = 4000
@@ -95,7 +96,7 @@ class Fault(Exception):  # noqa: N818 - it is what a call is answered with, no e
     @classmethod
     def of(cls, error: ZeroMindError) -> Fault:
         """A known fault of the pool in gRPC's terms."""
-        return cls(TABLE[error.kind], error.message)
+        return cls(TABLE[error.kind], oip_fault.sentence(error))
 
 
 def quoted(message: str) -> bytes:

@@ -14,9 +14,13 @@ from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
 from zeromind.http.oip_models import MODEL, SHOWN
-from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
+from zeromind.http.operation import FILTERS, PREDICTING, Operation, Parameter, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
+
+_JSON_BYTES = Parameter(
+    LENGTH, "How many bytes of the body are JSON; without it all are.", {"type": "integer", "minimum": 0}, "header", required=False
+)
 
 
 class Infer(OipHandler):
@@ -26,7 +30,13 @@ class Infer(OipHandler):
     shown = f"{SHOWN}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation(json("InferResponse"), FILTERS, json("InferRequest"), faults=(*PREDICTING, ErrorKind.NOT_SUPPORTED))
+        "POST": Operation(
+            {**json("InferResponse"), "application/octet-stream": {"description": "JSON, and behind it the tensors' bytes"}},
+            (*FILTERS, _JSON_BYTES),
+            {**json("InferRequest"), "application/octet-stream": {"description": "the same, or the bytes of the only input alone"}},
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED, *PREDICTING),
+            headers={LENGTH: "How many bytes of the answer are JSON; without it all are."},
+        )
     }
 
     async def post(self, model_id: str, version: str | None) -> None:

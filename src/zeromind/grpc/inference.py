@@ -1,0 +1,44 @@
+"""ModelInfer and ModelStreamInfer."""
+
+from __future__ import annotations
+
+from zeromind.engine import Engine
+from zeromind.errors import ZeroMindError
+from zeromind.grpc.asked import Reader
+from zeromind.grpc.messages import Messages
+from zeromind.grpc.method import Head, Method, Pieces, Reply, Withdraw
+from zeromind.grpc.talk import Talk
+from zeromind.scheduler.entry import Answer
+
+
+class Inference:
+    """Answers requests for inference."""
+
+    def __init__(self, engine: Engine, messages: Messages) -> None:
+        self._engine = engine
+        self._reader = Reader(messages, engine.regions)
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """The two."""
+        return {
+            "ModelInfer": Method("ModelInfer", self.infer),
+            "ModelStreamInfer": Method("ModelStreamInfer", talk=lambda speaker, head: Talk(self._engine, self._reader, speaker, head)),
+        }
+
+    def infer(self, data: bytes, head: Head, reply: Reply) -> Withdraw:
+        """One request, one answer."""
+        asked = self._reader.read(data, head)
+
+        def answered(answer: Answer) -> None:
+            outcome: Pieces | Exception
+            if isinstance(answer, ZeroMindError):
+                outcome = answer
+            else:
+                try:
+                    outcome = asked.encode(answer)
+                except Exception as error:
+                    outcome = error
+            reply(outcome)
+
+        return self._engine.submit(asked.model, asked.decode, answered).withdraw
