@@ -110,7 +110,7 @@ class Codec:
         return request, asked
 
     def _decode_binary(self, body: bytes | bytearray, json_bytes: int) -> tuple[InferRequest, Asked]:
-        text = bytes(body[: max(0, json_bytes)])
+        text = bytes(body[:json_bytes]) if json_bytes > 0 else b""
         plan = self._plans.get(text)
         if plan is not None and plan.end == len(body):
             inputs: dict[str, Value] = {name: span.array(body) for name, span in plan.spans}
