@@ -94,7 +94,7 @@ def test_the_operators_routes_come_first(pool):
 def test_docs_list_every_route_with_its_methods(pool):
     text = pool.request("/docs")[2].decode()
     articles = dict(re.findall(r'<article class="card stack" id="([^"]+)">(.*?)</article>', text, re.DOTALL))
-    for handler, path in [(handler, path) for handler in app.BUILT_IN for path, _ in openapi.paths(handler)]:
+    for path, handler in [(path, one) for one in app.BUILT_IN for path, _ in openapi.paths(one)]:
         assert re.findall(r'class="method">(\w+)<', articles[path]) == handler.methods()
     assert {"/console", "/docs", "/hello/{name}"} <= articles.keys()
     assert "Greets <code>name</code>, &lt;b&gt;boldly&lt;/b&gt;." in articles["/hello/{name}"]

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from openapi_spec_validator import validate
+from tornado.httputil import HTTPHeaders
 
 from zeromind.console import pages
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -77,10 +78,12 @@ def test_no_two_operations_have_the_same_id():
 @pytest.mark.parametrize("handler", app.BUILT_IN)
 def test_a_handlers_faults_are_its_dialects(handler):
     form = DOCUMENT["components"]["schemas"][handler.dialect.fault]
+    asked = handler.__new__(handler)
+    asked._headers = HTTPHeaders()
     for kind in ErrorKind:
         error = ZeroMindError(kind, "a sentence", "x")
-        assert handler.status_of(None, error) == handler.dialect.statuses[kind]
-        assert list(json.loads(handler.encode_error(None, error))) == form["required"]
+        assert asked.status_of(error) == handler.dialect.statuses[kind]
+        assert list(json.loads(asked.encode_error(error))) == form["required"]
 
 
 def test_every_kind_of_fault_is_told_where_it_can_happen():

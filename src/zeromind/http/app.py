@@ -14,7 +14,7 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
+from zeromind.http import generate, health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
 from zeromind.http.tensorflow_serving import TensorFlowNotFound
@@ -25,6 +25,7 @@ BUILT_IN: tuple[type[Handler], ...] = (
     *zeromind.ROUTES,
     *health.ROUTES,
     *oip.ROUTES,
+    *generate.ROUTES,
     *oip_models.ROUTES,
     *oip_repository.ROUTES,
     *oip_memory.ROUTES,

@@ -98,7 +98,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ),
     ),
     "/v2/models/{id}[/versions/{version}]/ready": (Example("/v2/models/1/ready", ""),),
-    "/v2/models/{id}/infer": (
+    "/v2/models/{id}[/versions/{version}]/infer": (
         Example(
             "/v2/models/1/infer",
             '{"model_name": "1", "model_version": "1", "outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [1, 10], '
@@ -116,13 +116,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             '{"log_file": "", "log_info": true, "log_warning": true, "log_error": true, "log_verbose_level": 0, "log_format": "default"}',
         ),
     ),
-    "/v1/models/{model}[/versions/{version}]": (
+    "/v1/models/{model}(|/versions/{version}|/labels/{label})": (
         Example(
             "/v1/models/1",
             '{"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}',
         ),
     ),
-    "/v1/models/{model}[/versions/{version}]:predict": (
+    "/v1/models/{model}(|/versions/{version}|/labels/{label}):predict": (
         Example(
             "/v1/models/1:predict",
             '{"predictions": [[0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]]}',

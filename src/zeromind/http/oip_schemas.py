@@ -72,7 +72,7 @@ def _repository() -> dict[str, Any]:
         "IndexRequest": record({"ready": TRUTH}),
         "Index": several(record({"version": STRING, "state": state, "reason": STRING}, name=STRING)),
         "LoadRequest": record({"parameters": overrides}),
-        "UnloadRequest": record({"parameters": record({"unload_dependents": TRUTH})}),
+        "UnloadRequest": record({"parameters": {**record({"unload_dependents": TRUTH}), "additionalProperties": False}}),
     }
 
 

@@ -16,7 +16,7 @@ from zeromind.repository.lifecycle import State
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _MODEL = r"(?i)/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-_SHOWN = "/v1/models/{model}[/versions/{version}]"
+_SHOWN = "/v1/models/{model}(|/versions/{version}|/labels/{label})"
 _STATES = {
     State.LOADING: "LOADING",
     State.READY: "AVAILABLE",
