@@ -43,7 +43,7 @@ format: $(VENV)/.test ## rewrite the code in the house's format, mend what can b
 	@$(BIN)/ruff format --quiet
 
 proto: $(VENV)/.test ## compile the gRPC messages anew
-	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto health.proto
+	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto model_config.proto health.proto
 
 docs: $(VENV)/.test ## write docs/reference.md anew from the code
 	@$(BIN)/python docs/reference.py

@@ -46,6 +46,7 @@ class Running:
         self._python = peer.python(envs)
         self._family: dict[int, psutil.Process] = {}
         self.port = free_port()
+        self.grpc_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{peer.route(case.model)}"
 
     def __enter__(self) -> Running:
@@ -145,5 +146,6 @@ class Running:
             "BENCH_NAME": self.case.model,
             "BENCH_MODEL": str(self.case.file),
             "BENCH_PORT": str(self.port),
+            "BENCH_GRPC_PORT": str(self.grpc_port),
             "BENCH_SPARE_PORTS": f"{free_port()} {free_port()}",
         }

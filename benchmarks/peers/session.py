@@ -10,6 +10,8 @@ import onnxruntime
 NAME = os.environ["BENCH_NAME"]
 FILE = os.environ["BENCH_MODEL"]
 PORT = int(os.environ["BENCH_PORT"])
+GRPC_PORT = int(os.environ["BENCH_GRPC_PORT"])
+"""For those who speak gRPC."""
 BATCH = 32
 """The most rows that any server joins."""
 

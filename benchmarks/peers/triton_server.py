@@ -8,7 +8,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from session import BATCH, NAME, PORT, Model
+from session import BATCH, GRPC_PORT, NAME, PORT, Model
 
 CONFIG = """\
 name: "{name}"
@@ -64,6 +64,6 @@ if __name__ == "__main__":
     program = str(wheel / "bin" / "tritonserver")
     options = {
         "model-repository": Path("repository").resolve(), "backend-directory": backends.resolve(), "http-address": "127.0.0.1",
-        "http-port": PORT, "allow-grpc": "false", "allow-metrics": "false",
+        "http-port": PORT, "grpc-address": "127.0.0.1", "grpc-port": GRPC_PORT, "allow-metrics": "false",
     }  # fmt: skip
     os.execv(program, [program, *(f"--{key}={value}" for key, value in options.items())])

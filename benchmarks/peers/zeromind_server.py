@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from session import FILE, NAME, PORT
+from session import FILE, GRPC_PORT, NAME, PORT
 
 if __name__ == "__main__":
-    Path("pool.json").write_text(json.dumps({"port": PORT, "tasks": [{"id": NAME, "model_file": FILE, "threads": 1}]}))
+    tasks = [{"id": NAME, "model_file": FILE, "threads": 1}]
+    Path("pool.json").write_text(json.dumps({"port": PORT, "grpc_port": GRPC_PORT, "tasks": tasks}))
     os.execv(sys.executable, [sys.executable, "-m", "zeromind", "serve", "-c", "pool.json"])

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import tornado.netutil
 import tornado.web
 
-from zeromind import importing
 from zeromind.config.pool import PoolConfig
 from zeromind.console import pages
 from zeromind.engine import Engine
-from zeromind.errors import ConfigError, ZeroMindError
+from zeromind.errors import ConfigError
+from zeromind.grpc import listener as grpc_listener
+from zeromind.grpc.frame import PREFACE
+from zeromind.grpc.service import Service
 from zeromind.http import app, envelope, listing
+from zeromind.http.doorway import Guest
 from zeromind.http.front import Front
 from zeromind.http.limits import Limits
 from zeromind.http.listener import Listener
+
+_log = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 1.0
 """How long answers that are written may take to reach their clients when the pool stops."""
 
 
 class Server:
-    """One pool on one port, and on a second one for gRPC if its configuration names one.
+    """One pool on one port, which answers HTTP and gRPC, and on a second one for gRPC alone.
 
     ``start`` listens at once, before any model is loaded.
     """
@@ -35,36 +40,33 @@ class Server:
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
         self.engine = Engine(config)
+        self._grpc = grpc_listener.Listener(Service(self.engine), grpc_listener.limits_of(config))
         limits = Limits(body_bytes=config.max_body_bytes)
-        self._http = Listener(Front(self.engine, _application(self.engine)), limits, self._refusal, "0Mind")
+        guest = Guest(PREFACE, self._grpc.protocol)
+        self._http = Listener(Front(self.engine, _application(self.engine)), limits, self._refusal, "0Mind", guest)
         self._listening: list[asyncio.Task[int]] = []
         self._sockets: list[socket.socket] = []
-        self._grpc: Any = None
+        self._grpc_sockets: list[socket.socket] = []
         self._signals = 0
 
     def start(self) -> None:
         """Listen, and begin to load. Raises ConfigError if the address cannot be had."""
         config = self.config
-        if config.grpc_port:
-            self._grpc = _grpc_listener(self.engine)
         self._sockets = _bind(config.host, config.port, "port")
-        if self._grpc is not None:
-            self._grpc.start(_bind(config.host, config.grpc_port, "grpc_port"))
+        self._grpc_sockets = _bind_grpc(config, _port(self._sockets))
+        self._grpc.start(self._grpc_sockets)
         self._listening = [asyncio.create_task(self._http.listen(sock=sock)) for sock in self._sockets]
         self.engine.start()
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        address = self._sockets[0].getsockname()
-        host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        return f"http://{host}:{address[1]}"
+        return f"http://{_shown(self._sockets)}"
 
     @property
     def grpc_address(self) -> str:
-        """Where it listens for gRPC; empty if it does not."""
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        return f"{host}:{self.config.grpc_port}" if self.config.grpc_port else ""
+        """Where it listens for gRPC, with a port of its own if it has one."""
+        return _shown(self._grpc_sockets or self._sockets)
 
     async def run(self) -> None:
         """Serve until a client, SIGTERM or SIGINT asks to stop, then drain; a second signal cuts that short, a third ends all."""
@@ -75,14 +77,12 @@ class Server:
     async def close(self) -> None:
         """Accept no more connections, let accepted requests finish, end the workers."""
         draining = asyncio.create_task(self._http.drain(self.config.drain_s + _LAST_WORDS_S))
-        if self._grpc is not None:
-            self._grpc.leave()
+        self._grpc.leave()
         await self.engine.close()
         await asyncio.wait([draining], timeout=_LAST_WORDS_S)
         await self._http.close()
         await draining
-        if self._grpc is not None:
-            await self._grpc.close()
+        await self._grpc.close()
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
@@ -111,15 +111,26 @@ def _bind(host: str, port: int, key: str) -> list[socket.socket]:
         raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
 
 
-def _grpc_listener(engine: Engine) -> Any:
-    """The gRPC listener of an engine. Raises ConfigError if its packages are not installed."""
-    try:
-        importing.require("hpack", "grpc", "gRPC")
-        from zeromind.grpc import listener, service
+def _bind_grpc(config: PoolConfig, main: int) -> list[socket.socket]:
+    """The sockets of gRPC's own port, if it has one: the one after ``main``, or that of the configuration. Raises ConfigError."""
+    if config.grpc_port >= 0:
+        return _bind(config.host, config.grpc_port, "grpc_port") if config.grpc_port else []
+    for port in [main + 1, *([] if config.port else [0])]:  # whoever takes any port takes any two
+        with contextlib.suppress(ConfigError, OverflowError):
+            return _bind(config.host, port, "grpc_port")
+    _log.warning("port %d is taken: gRPC has no port of its own, port %d answers it; choose another with --grpc-port", main + 1, main)
+    return []
 
-        return listener.Listener(service.Service(engine), listener.limits_of(engine.config))
-    except ZeroMindError as error:
-        raise ConfigError("grpc_port", error.message) from None
+
+def _port(sockets: list[socket.socket]) -> int:
+    port: int = sockets[0].getsockname()[1]
+    return port
+
+
+def _shown(sockets: list[socket.socket]) -> str:
+    """The address of sockets, as URLs have it."""
+    host, port = sockets[0].getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ FRAMEWORKS = {
     "PIL", "caffe2", "cv2", "flax", "h5py", "jax", "jaxlib", "joblib", "keras", "lightgbm", "onnx", "onnxruntime", "openvino",
     "pandas", "safetensors", "scipy", "skl2onnx", "sklearn", "skops", "tensorflow", "tensorrt", "torch", "transformers", "xgboost",
 }  # fmt: skip
-SERVER = {"click", "grpc", "httptools", "orjson", "msgspec", "prometheus_client", "psutil", "rich", "tornado", "uvloop"}
+SERVER = {"click", "google", "grpc", "hpack", "httptools", "orjson", "msgspec", "prometheus_client", "psutil", "rich", "tornado", "uvloop"}
 
 LISTS_LOADED = "import sys, json, importlib; importlib.import_module(sys.argv[1]); print(json.dumps(sorted(sys.modules)))"
 FINDS_CULPRITS = """

@@ -88,7 +88,7 @@ def test_an_unknown_key_lists_the_known(read):
 
 WRONG = {
     "id": ["1", None, 1.5, True, -1, [1]], "host": [5, None, "", " ", ["127.0.0.1"]], "port": ["5885", -1, 65536, 80.0, True, None],
-    "grpc_port": ["8001", -1, 65536, True, None],
+    "grpc_port": ["8001", -2, 65536, True, None],
     "tasks": [{}, "x", [1], [None], None], "model_types": ["onnx", [1], {}, None], "debug": [0, 1, "true", None],
     "roots": [".", [1], None], "code_roots": ["."], "state_dir": [5, None], "trace_file": [5, None],
     "filter_folders": ["x"], "adapter_folders": [[None]],

@@ -6,7 +6,8 @@ import hpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeromind.grpc.http2 import PREFACE, BrokenError, Http2
+from zeromind.grpc.frame import PREFACE, BrokenError
+from zeromind.grpc.http2 import Http2
 from zeromind.grpc.limits import Limits
 
 
@@ -114,8 +115,8 @@ def test_a_smaller_table_is_answered_with_none():
     """A client's decoder refuses blocks that do not say that the table has shrunk (RFC 7541, 4.2)."""
     recorder = Recorder()
     recorder.http2.receive(frame(4, 0, 0, struct.pack(">HI", 1, 0)))
-    recorder.http2.out.clear()
-    recorder.http2.ok(1)
+    recorder.http2.sender.out.clear()
+    recorder.http2.sender.ok(1)
     decoder = hpack.Decoder()
     decoder.max_allowed_table_size = 0
-    assert decoder.decode(recorder.http2.out[0][9:]) == [("grpc-status", "0")]
+    assert decoder.decode(recorder.http2.sender.out[0][9:]) == [("grpc-status", "0")]

@@ -123,19 +123,17 @@ def test_twelve_megabytes_both_ways(triton):
     assert (triton.infer("double", [tensor("x", array)]).as_numpy("y") == 2 * array).all()
 
 
-def test_compressed_requests(triton):
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_requests(triton, algorithm):
     array = np.zeros((1000, 3), np.float32)
-    result = triton.infer("sum", [tensor("x", array)], compression_algorithm="gzip")
-    assert result.as_numpy("sum").shape == (1000,)
-    code, message = refused(triton.infer, "sum", [tensor("x", array)], compression_algorithm="deflate")
-    assert code == "UNIMPLEMENTED"
-    assert "gzip" in message
+    result = triton.infer("sum", [tensor("x", array)], compression_algorithm=algorithm)
+    assert result.as_numpy("sum").tolist() == [0] * 1000
 
 
 @pytest.mark.parametrize(
     ("model", "given", "code", "words"),
     [
-        ("absent", [tensor("x", np.zeros((1, 3), np.float32))], "NOT_FOUND", "'absent' is not loaded"),
+        ("absent", [tensor("x", np.zeros((1, 3), np.float32))], "NOT_FOUND", "unknown model: 'absent' is not found"),
         ("sum", [tensor("x", np.zeros((1, 4), np.float32))], "INVALID_ARGUMENT", "shape [1, 4], the model takes [any, 3]"),
         ("sum", [tensor("x", np.zeros((1, 3)), "FP64")] * 2, "INVALID_ARGUMENT", "given twice"),
         ("sum", [tensor("y", np.zeros((1, 3), np.float32))], "INVALID_ARGUMENT", "no input 'y'; its inputs are 'x'"),
@@ -162,10 +160,6 @@ def test_other_versions_and_outputs_are_refused(triton):
 
 
 def test_what_is_not_served_says_so(triton):
-    code, message = refused(triton.get_model_config, "sum")
-    assert code == "UNIMPLEMENTED"
-    assert "ModelConfig is not served" in message
-    assert "ModelInfer" in message
     given = triton_grpc.InferInput("x", [1, 3], "FP32")
     given.set_shared_memory("region", 12)
     assert refused(triton.infer, "sum", [given])[0] == "INVALID_ARGUMENT"
@@ -213,7 +207,7 @@ def test_the_index_and_unload(triton, pool):
     assert set(index) >= {"sum", "every", "lab"}
     triton.unload_model("spare")
     assert "spare" not in pool.ids()
-    assert refused(triton.unload_model, "spare")[0] == "NOT_FOUND"
+    assert refused(triton.unload_model, "absent")[0] == "NOT_FOUND"
 
 
 def test_kserve_clients_name_the_model_in_the_first_field(raw, pool):

@@ -27,7 +27,7 @@ _console = Console(stderr=True, highlight=False)
 @settings.flags
 @click.option("--allow-code", is_flag=True, help="The MODELs are trusted: load them even if their format can run code (pickles).")
 def serve(models: tuple[Path, ...], file: Path | None, allow_code: bool, **given: Any) -> None:
-    """Serve models over REST until Ctrl-C.
+    """Serve models over REST and gRPC until Ctrl-C.
 
     With MODEL paths they are served at once, each under its file's stem, the framework recognised by content. Without, the
     configuration is: the one of -c, or configs/model_pool_config.json.
@@ -89,5 +89,7 @@ async def _announce(server: Server) -> None:
     for name, error in failed.items():
         _console.print(f"[bold red]model {json.dumps(name)} is not served:[/] {error}", soft_wrap=True)
     served = ", ".join(server.engine.registry.ids()) or "no models yet"
-    grpc = f"  grpc {server.grpc_address}" if server.grpc_address else ""
-    _console.print(f"0Mind is ready: {server.url} ({served})  console {server.url}/console  docs {server.url}/docs{grpc}", soft_wrap=True)
+    _console.print(
+        f"0Mind is ready: {server.url} ({served})  console {server.url}/console  docs {server.url}/docs  grpc {server.grpc_address}",
+        soft_wrap=True,
+    )

@@ -8,7 +8,6 @@ the sample as JSON text. An output with filters is answered likewise, as the JSO
 from __future__ import annotations
 
 import base64
-import functools
 import math
 import struct
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import msgspec
 import numpy as np
 
 from zeromind import datatypes
+from zeromind.codecs.oip_frame import output
 from zeromind.codecs.protobuf import Schema, count, field, varint
 from zeromind.codecs.zeromind import complete
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -94,8 +94,7 @@ def decode_infer(request: Any, interface: Interface) -> InferRequest:
             array = _raw(tensor, raws[index])
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = _encoded(array, spec, interface.media.get(spec.name, ())) if filtered else spec.check(array)
-    if request.outputs:
-        _requested(request, interface)
+    requested(request, interface)
     return InferRequest(complete(inputs, interface), request.id)
 
 
@@ -108,8 +107,7 @@ def encode_response(request: Any, interface: Interface, response: InferResponse)
     if request.id:
         head.append(field(3, request.id.encode()))
     tail: list[bytes] = []
-    specs = _requested(request, interface) if request.outputs else interface.spec.outputs
-    for spec in specs:
+    for spec in requested(request, interface):
         value = response.outputs[spec.name]
         if isinstance(value, Encoded):
             items = _samples(value.data)
@@ -120,9 +118,20 @@ def encode_response(request: Any, interface: Interface, response: InferResponse)
             datatype, shape, data = "BF16", value.shape, datatypes.to_bfloat16(value).tobytes()
         else:
             datatype, shape, data = spec.datatype, value.shape, value.tobytes()
-        head.append(_output(spec.name, datatype, shape))
+        head.append(output(spec.name, datatype, shape))
         tail += (b"\x32" + varint(len(data)), data)  # raw_output_contents = 6
     return [b"".join(head), *tail]
+
+
+def empty_response(model: str, request_id: str) -> list[bytes]:
+    """A ``ModelInferResponse`` without outputs."""
+    return [field(1, model.encode()) + b"\x12\x011" + (field(3, request_id.encode()) if request_id else b"")]
+
+
+def wants_empty_final(request: Any) -> bool:
+    """Whether a ``ModelInferRequest`` wants to be told of the end of its responses by one without outputs."""
+    name = "triton_enable_empty_final_response"
+    return name in request.parameters and bool(request.parameters[name].bool_param)
 
 
 def describe(interface: Interface) -> dict[str, Any]:
@@ -269,17 +278,20 @@ def _check_parameters(tensor: Any) -> None:
             raise _refused(f"tensor {tensor.name!r} has the parameter {name!r}, which is not served over gRPC here", tensor.name, name)
 
 
-def _requested(request: Any, interface: Interface) -> list[TensorSpec]:
+def requested(request: Any, interface: Interface) -> Sequence[TensorSpec]:
+    """The outputs that a ``ModelInferRequest`` asks for, in its order. Raises INVALID_INPUT."""
+    if not request.outputs:
+        return interface.spec.outputs
     specs: list[TensorSpec] = []
-    for output in request.outputs:
-        spec = find(interface.spec.outputs, output.name)
+    for wanted in request.outputs:
+        spec = find(interface.spec.outputs, wanted.name)
         if spec is None:
             names = ", ".join(repr(spec.name) for spec in interface.spec.outputs)
-            raise _refused(f"the model has no output {output.name!r}; its outputs are {names}", output.name)
+            raise _refused(f"the model has no output {wanted.name!r}; its outputs are {names}", wanted.name)
         if spec in specs:
             raise _refused(f"output {spec.name!r} is asked for twice", spec.name)
-        if output.parameters:
-            _check_parameters(output)
+        if wanted.parameters:
+            _check_parameters(wanted)
         specs.append(spec)
     return specs
 
@@ -297,10 +309,3 @@ def _samples(text: bytes) -> list[bytes]:
         return [bytes(sample) for sample in _SAMPLES.decode(text)]
     except msgspec.DecodeError:
         return [text]
-
-
-@functools.lru_cache(1024)
-def _output(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
-    """An entry of ``outputs``."""
-    sizes = b"".join(map(varint, shape))
-    return field(5, field(1, name.encode()) + field(2, datatype.encode()) + (field(3, sizes) if shape else b""))

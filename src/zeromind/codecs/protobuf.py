@@ -33,6 +33,29 @@ def count(data: bytes, schema: Schema, most: int) -> int:
         raise ValueError("a field is cut short") from None
 
 
+def spans(data: bytes, number: int, most: int) -> list[tuple[int, int]]:
+    """Where a sound message has the contents of a length-delimited field, from here to there, if nothing stands behind them.
+
+    Empty if that is not so, or if more than ``most`` bytes stand before them.
+    """
+    found: list[tuple[int, int]] = []
+    at = 0
+    while at < len(data):
+        tag, at = _read(data, at)
+        if tag & 7 == 0:
+            _, at = _read(data, at)
+        elif tag & 7 == 2:
+            size, at = _read(data, at)
+            if tag >> 3 == number:
+                found.append((at, at + size))
+            at += size
+        else:
+            return []
+        if (found and tag >> 3 != number) or (not found and at > most):
+            return []
+    return found
+
+
 def _rest(data: bytes, at: int, end: int, schema: Schema, left: int) -> int:
     while at < end:
         left -= 1

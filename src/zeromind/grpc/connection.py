@@ -6,50 +6,25 @@ Plain TCP, HTTP/2 with prior knowledge.
 from __future__ import annotations
 
 import asyncio
-import collections
-import dataclasses
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from zeromind.grpc import http2
+from zeromind.grpc import head
 from zeromind.grpc.allowance import Allowance
-from zeromind.grpc.call import ENCODINGS, Call, framed, seconds
+from zeromind.grpc.call import Call
 from zeromind.grpc.fields import Fields
-from zeromind.grpc.http2 import BrokenError, Http2
-from zeromind.grpc.limits import Limits
-from zeromind.grpc.service import Method, Service
-from zeromind.grpc.status import Code, Fault, quoted
+from zeromind.grpc.frame import CANCEL, ENHANCE_YOUR_CALM, BrokenError
+from zeromind.grpc.http2 import Http2
+from zeromind.grpc.method import Head, Pieces
+from zeromind.grpc.outlet import Outlet
+from zeromind.grpc.site import Site
+from zeromind.grpc.status import Code, Fault
+from zeromind.grpc.stream import Stream
 
-_WRITE_BYTES = 256 << 10
 _MOST_TIMEOUT_S = 1e6
 
 _log = logging.getLogger(__name__)
-
-
-class Site:
-    """What the connections of one listener share."""
-
-    def __init__(self, service: Service, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
-        self.service = service
-        self.limits = limits
-        self.loop = loop
-        self.connections: set[Connection] = set()
-        self.buffered = 0
-        """Bytes of messages that have not come in full."""
-        self.draining = False
-        self.emptied: asyncio.Future[None] | None = None
-        """Somebody waits until there is no connection left."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Head:
-    """What a request's fields mean; ``fault`` is what it is answered if it cannot be served, None in both if it is no gRPC."""
-
-    method: Method | None
-    fault: Fault | None
-    encoding: bytes = b""
-    timeout_s: float | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -59,18 +34,16 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._limits = site.limits
         self._http2 = Http2(self, site.limits)
-        self._blocked: dict[int, Call] = {}
-        """Calls whose answers wait for room: in the client's windows, or in our write buffer."""
+        self._outlet = Outlet(self._http2.sender, site.loop, self._forget, self._eased, self._flush_soon)
+        self._streams: dict[int, Stream] = {}
+        """Of the calls that have many messages."""
         self._over = False
         """Nothing more is said here."""
         self._last_calls = False
         """Closed when the present calls are answered."""
         self._flushing = False
-        self._paused = False
         self._paused_at = 0.0
         self._pinged_at = 0.0
-        self._took_at = 0.0
-        """When the client last took something of any answer."""
 
     # called by the loop
 
@@ -85,7 +58,7 @@ class Connection(asyncio.Protocol):
         if len(site.connections) > limits.connections or site.draining:
             self._end(abort=True)
             return
-        transport.set_write_buffer_limits(high=4 * _WRITE_BYTES)
+        self._outlet.open(transport)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -108,30 +81,29 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     def eof_received(self) -> bool:
-        """The client has said all; what it asked for is still answered."""
-        self.leave()
+        """The client has said all; what it asked for in full is still answered."""
+        self._last_calls = True
+        for call in [call for call in self._http2.calls.values() if not call.ended]:
+            self._forget(call)
         return not self._over and bool(self._http2.calls)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Let nobody work for this client any more."""
         self._over = True
         self._forget_all()
-        site = self._site
-        site.connections.discard(self)
-        if site.emptied is not None and not site.connections and not site.emptied.done():
-            site.emptied.set_result(None)
+        self._site.lost(self)
 
     def pause_writing(self) -> None:
         """The client is slower than the answers: it is not listened to either, so that it cannot ask for more."""
-        self._paused, self._paused_at = True, self._site.loop.time()
+        self._outlet.paused, self._paused_at = True, self._site.loop.time()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        self._paused, self._heard_at = False, self._site.loop.time()
+        self._outlet.paused, self._heard_at = False, self._site.loop.time()
         if not self._over:
             self._transport.resume_reading()
-            self.room(None)
+            self._outlet.room(None)
             self._flush()
 
     # called by the listener
@@ -141,6 +113,8 @@ class Connection(asyncio.Protocol):
         if not self._over and not self._last_calls:
             self._http2.goodbye()
             self.leave()
+            for stream in list(self._streams.values()):
+                stream.leave()
             self._flush()
 
     def abort(self) -> None:
@@ -149,83 +123,84 @@ class Connection(asyncio.Protocol):
 
     def tick(self, now: float) -> None:
         """Look at what takes too long."""
-        limits = self._limits
+        limits, paused = self._limits, self._outlet.paused
         if self._over:
             return
         late = not self._http2.opened and now - self._accepted_at > limits.open_s
-        if late or (self._paused and now - self._paused_at > limits.write_s):
+        if late or (paused and now - self._paused_at > limits.write_s):
             self._end(abort=True)
             return
         for call in list(self._http2.calls.values()):
-            if not call.ended and call.output is None and now - call.began > limits.body_s:
+            if call.waits and now - call.began > limits.body_s:
                 self._refuse(call, Fault(Code.DEADLINE_EXCEEDED, f"the message did not come within {limits.body_s:g} s"))
-            elif call.output is not None and not self._paused and now - self._since(call) > limits.write_s:
+            elif self._outlet.stalled(call, now) > limits.write_s:
                 self._forget(call)
-                self._http2.reset(call.stream_id, http2.CANCEL)
-        if self._pinged_at and not self._paused:
+                self._http2.sender.reset(call.stream_id, CANCEL)
+        if self._pinged_at and not paused:
             if now - self._pinged_at > limits.pong_s:
                 self._end(abort=True)
-        elif self._http2.opened and now - self._heard_at > limits.keepalive_s and not self._paused:
+        elif self._http2.opened and now - self._heard_at > limits.keepalive_s and not paused:
             self._pinged_at = now
-            self._http2.ping()
+            self._http2.sender.ping()
         self._flush()
 
     # what the client does, as http2.Server
 
     def head(self, fields: Fields) -> Head:
         """What a request's fields mean."""
-        if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
-            return Head(None, None)
-        service = self._site.service
-        method = service.methods.get(fields[b":path"])
-        if method is None:
-            return Head(None, service.unknown(fields[b":path"]))
-        encoding = fields.get(b"grpc-encoding", b"")
-        if encoding not in (b"", b"identity", b"gzip"):
-            shown = encoding[:50].decode(errors="replace")
-            return Head(None, Fault(Code.UNIMPLEMENTED, f"grpc-encoding {shown!r} is not served: send gzip or identity"))
-        try:
-            return Head(method, None, encoding, seconds(fields[b"grpc-timeout"]) if b"grpc-timeout" in fields else None)
-        except Fault as fault:
-            return Head(None, fault)
+        service, path = self._site.service, fields[b":path"]
+        return head.read(fields, service.methods.get(path), service.unknown)
 
     def request(self, call: Call, head: Head) -> None:
         """Begin a call, or refuse it."""
         call.began = self._heard_at
-        call.method, call.encoding = head.method, head.encoding
+        call.head = head
+        method = head.method
         if head.fault is not None:
             self._refuse(call, head.fault)
-        elif head.method is None:
-            self._last(call, [(b"accept", b"application/grpc")], b"415")
-        elif head.timeout_s is not None:
-            call.timer = self._site.loop.call_later(min(head.timeout_s, _MOST_TIMEOUT_S), self._expire, call)
+        elif method is None:
+            self._outlet.refuse_stranger(call)
+        else:
+            if head.timeout_s is not None:
+                call.timer = self._site.loop.call_later(min(head.timeout_s, _MOST_TIMEOUT_S), self._expire, call)
+            if method.talk is not None:
+                self._streams[call.stream_id] = Stream(call, method.talk, self._site, self._outlet)
 
     def data(self, call: Call, data: bytes) -> None:
         """Take some more of a message."""
         site = self._site
         site.buffered += len(data)
+        stream = self._streams.get(call.stream_id) if self._streams else None
+        if stream is not None and not call.held:
+            call.began = self._heard_at
         try:
             call.receive(data, self._limits.message_bytes)
+            if stream is not None:
+                stream.hear()
         except Fault as fault:
             self._refuse(call, fault)
             return
-        if site.buffered > self._limits.buffer_bytes:
+        if stream is None and call.more:
+            self._refuse(call, Fault(Code.INTERNAL, "the call has more than one message: this method takes exactly one"))
+        elif site.buffered > self._limits.buffer_bytes and call.held:
             self._refuse(call, Fault(Code.RESOURCE_EXHAUSTED, "the pool receives too many big messages at once: try again later"))
 
     def ended(self, call: Call) -> None:
         """Work on a message that has come in full."""
-        if call.output is not None:
+        if call.closing:
             return
-        self._site.buffered -= call.received
+        if call.stream_id in self._streams:
+            self._streams[call.stream_id].hear()
+            return
+        method, held = call.head.method, call.held
         try:
-            method: Method = call.method
-            request = method.parse(call.message(self._limits.message_bytes))
-            if method.submit is not None:
-                call.withdraw = method.submit(request, lambda outcome: self._reply(call, outcome))
-            elif method.work is not None:
-                call.withdraw = self._site.loop.create_task(self._work(call, method.work, request)).cancel
-            elif method.answer is not None:
-                self._answer(call, method.answer(request))
+            message = call.message(self._limits.message_bytes)
+            if message is None:
+                self._refuse(call, Fault(Code.INVALID_ARGUMENT, f"the call ended within its message, after {held} bytes"))
+                return
+            self._site.buffered -= held
+            if method is not None and method.answer is not None:
+                call.withdraw = method.answer(message, call.head, functools.partial(self._reply, call))
         except Exception as error:
             self._fail(call, error)
 
@@ -234,20 +209,16 @@ class Connection(asyncio.Protocol):
         if call is not None:
             self._forget(call)
         if not self._resets.spend(self._heard_at):
-            raise BrokenError(http2.ENHANCE_YOUR_CALM, "calls that end before they are answered, without end")
+            raise BrokenError(ENHANCE_YOUR_CALM, "calls that end before they are answered, without end")
 
     def room(self, call: Call | None) -> None:
         """Send more of what waits."""
-        if call is None:
-            for blocked in list(self._blocked.values()):
-                self._pump(blocked)
-        elif call.stream_id in self._blocked:
-            self._pump(call)
+        self._outlet.room(call)
 
     def control(self) -> None:
         """Part with a client that says nothing, over and over."""
         if not self._controls.spend(self._heard_at):
-            raise BrokenError(http2.ENHANCE_YOUR_CALM, "frames that carry nothing, without end")
+            raise BrokenError(ENHANCE_YOUR_CALM, "frames that carry nothing, without end")
 
     def leave(self) -> None:
         """Close when the present calls are answered."""
@@ -255,96 +226,35 @@ class Connection(asyncio.Protocol):
 
     # what we answer
 
-    async def _work(self, call: Call, work: Callable[[Any], Awaitable[Sequence[bytes]]], request: Any) -> None:
-        try:
-            outcome: Sequence[bytes] | Exception = await work(request)
-        except Exception as error:
-            outcome = error
-        self._reply(call, outcome)
-
-    def _reply(self, call: Call, outcome: Sequence[bytes] | Exception) -> None:
+    def _reply(self, call: Call, outcome: Pieces | Exception) -> None:
         call.withdraw = None
         if isinstance(outcome, Exception):
             self._fail(call, outcome)
-        else:
-            self._answer(call, outcome)
-
-    def _answer(self, call: Call, pieces: Sequence[bytes]) -> None:
-        if self._over or call.stream_id not in self._http2.calls:
-            return
-        call.stop()
-        call.output = collections.deque(framed(pieces))
-        call.began = self._site.loop.time()
-        self._http2.response(call.stream_id)
-        self._pump(call)
-        self._flush_soon()
+        elif not self._over and call.stream_id in self._http2.calls:
+            call.stop()
+            self._outlet.answer(call, outcome)
 
     def _fail(self, call: Call, error: Exception) -> None:
-        self._refuse(call, self._site.service.fault(error, call.method.request.DESCRIPTOR.full_name))
+        self._refuse(call, self._site.service.fault(error, call.head.name))
 
     def _refuse(self, call: Call, fault: Fault) -> None:
         """End a call with a status that is not OK."""
-        fields = [(b"content-type", b"application/grpc"), (b"grpc-status", b"%d" % fault.code), (b"grpc-message", quoted(fault.message))]
-        if fault.code is Code.UNIMPLEMENTED:
-            fields.append((b"grpc-accept-encoding", ENCODINGS))
-        self._last(call, fields)
-
-    def _last(self, call: Call, fields: list[tuple[bytes, bytes]], status: bytes = b"200") -> None:
-        if self._over or call.stream_id not in self._http2.calls:
-            return
-        self._http2.last(call.stream_id, fields, status)
-        if not call.ended:  # spare the client the rest (RFC 9113, 8.1)
-            self._http2.reset(call.stream_id, http2.NO_ERROR)
-        self._forget(call)
-        self._flush_soon()
+        if not self._over and call.stream_id in self._http2.calls:
+            self._outlet.refuse(call, fault)
 
     def _expire(self, call: Call) -> None:
-        if call.output is None:
-            self._refuse(call, Fault(Code.DEADLINE_EXCEEDED, "the call's deadline passed before the model answered"))
+        if not call.closing:
+            self._refuse(call, Fault(Code.DEADLINE_EXCEEDED, "the call's deadline passed before it was answered"))
 
-    # what goes out
-
-    def _pump(self, call: Call) -> None:
-        """Send of an answer what the client's windows and our write buffer have room for."""
-        speaker, output = self._http2, call.output
-        unwritten = 0
-        while output:
-            if unwritten > _WRITE_BYTES:
-                unwritten = 0
-                self._write()
-            room = 0 if self._paused else min(call.window, speaker.window, speaker.frame_bytes)
-            if room <= 0:
-                self._blocked[call.stream_id] = call
-                return
-            piece = output[0]
-            size = len(piece) - call.left
-            if size <= room:
-                speaker.send(call, memoryview(piece)[call.left :] if call.left else piece)
-                output.popleft()
-                call.left = 0
-            else:
-                size = room
-                speaker.send(call, memoryview(piece)[call.left : call.left + size])
-                call.left += size
-            unwritten += size
-            call.began = self._took_at = self._heard_at
-        speaker.ok(call.stream_id)
-        self._forget(call)
-
-    def _since(self, call: Call) -> float:
-        """Since when an answer waits for the client: for its own window, or for that of all."""
-        return call.began if call.window <= 0 else max(call.began, self._took_at)
-
-    def _write(self) -> None:
-        out = self._http2.out
-        if out and not self._transport.is_closing():
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
-        out.clear()
+    def _eased(self, call: Call) -> None:
+        stream = self._streams.get(call.stream_id)
+        if stream is not None:
+            stream.eased()
 
     def _flush(self) -> None:
         self._flushing = False
         if not self._over:
-            self._write()
+            self._outlet.write()
             if self._last_calls and not self._http2.calls:
                 self._end()
 
@@ -357,11 +267,13 @@ class Connection(asyncio.Protocol):
     # ending
 
     def _forget(self, call: Call) -> None:
+        if self._http2.calls.pop(call.stream_id, None) is None:
+            return
+        self._site.buffered -= call.held
+        call.held = 0
+        self._streams.pop(call.stream_id, None)
+        self._outlet.drop(call)
         call.stop()
-        if not call.ended:
-            self._site.buffered -= call.received
-        self._http2.calls.pop(call.stream_id, None)
-        self._blocked.pop(call.stream_id, None)
 
     def _forget_all(self) -> None:
         for call in list(self._http2.calls.values()):
@@ -375,5 +287,5 @@ class Connection(asyncio.Protocol):
         if abort:
             self._transport.abort()
         else:
-            self._write()
+            self._outlet.write()
             self._transport.close()

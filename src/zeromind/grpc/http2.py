@@ -1,4 +1,4 @@
-"""The server's side of HTTP/2 (RFC 9113) as far as gRPC needs it: bytes in, calls told; answers in, bytes out. No input or output.
+"""The server's side of HTTP/2 (RFC 9113) as far as gRPC needs it: bytes in, calls told. No input or output.
 
 Not the ``h2`` package, for speed alone: that spends ten times as long on a call as all else that the front does. Its companion
 ``hpack`` (RFC 7541) reads the field blocks; a client's blocks are much alike, and those that were seen since its table last
@@ -7,41 +7,51 @@ changed are not read again. What is written uses no table at all, so that answer
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import hpack
 
 from zeromind.grpc.call import Call
-from zeromind.grpc.fields import Fields, check, literal
+from zeromind.grpc.fields import Fields, check
+from zeromind.grpc.frame import (
+    ACK,
+    COMPRESSION_ERROR,
+    CONTINUATION,
+    ENABLE_PUSH,
+    END_HEADERS,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    HEAD,
+    HEADER_TABLE_SIZE,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE,
+    MAX_HEADER_LIST_SIZE,
+    NO_ERROR,
+    NUMBER,
+    PADDED,
+    PING,
+    PREFACE,
+    PRIORITISED,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    SETTING,
+    SETTINGS,
+    STREAM_CLOSED,
+    BrokenError,
+    unpadded,
+)
 from zeromind.grpc.limits import Limits
+from zeromind.grpc.sender import Sender
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM, ACK, END_HEADERS, PADDED, PRIORITISED = 0x1, 0x1, 0x4, 0x8, 0x20
-NO_ERROR, PROTOCOL_ERROR, _, FLOW_CONTROL_ERROR, _, STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = range(10)
-ENHANCE_YOUR_CALM = 11
-_HEADER_TABLE_SIZE, _ENABLE_PUSH, _MAX_CONCURRENT_STREAMS, _INITIAL_WINDOW_SIZE, _MAX_FRAME_SIZE, _MAX_HEADER_LIST_SIZE = range(1, 7)
 _MOST_WINDOW = (1 << 31) - 1
 _DEFAULT_WINDOW = 65_535
 _MOST_BLOCK_FRAMES = 16
 _MOST_BLOCKS = 64
 _MOST_BLOCK_BYTES = 512
-
-_HEAD = struct.Struct(">HBBBI")
-_SETTING = struct.Struct(">HI")
-_NUMBER = struct.Struct(">I")
-_RESPONSE = b"\x88" + literal(b"content-type", b"application/grpc")  # 0x88: ":status 200" of the static table
-_OK = literal(b"grpc-status", b"0")
-
-
-class BrokenError(Exception):
-    """The client broke the protocol: the connection ends with this code."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Server(Protocol):
@@ -73,7 +83,7 @@ class Server(Protocol):
 
 
 class Http2:
-    """One connection. ``out`` gathers what is to be written; ``calls`` are those of which client or server have more to say."""
+    """One connection. ``calls`` are those of which client or server have more to say."""
 
     def __init__(self, server: Server, limits: Limits) -> None:
         self._server = server
@@ -86,10 +96,6 @@ class Http2:
         """Whether new calls are refused."""
         self.calls: dict[int, Call] = {}
         self.last_id = 0
-        self.window = _DEFAULT_WINDOW
-        """What the client takes of all answers together."""
-        self.frame_bytes = 16_384
-        """The largest frame that the client takes."""
         self._initial_window = _DEFAULT_WINDOW
         self._inbound = 16 * limits.window_bytes
         self._block: list[bytes] = []
@@ -98,11 +104,10 @@ class Http2:
         self._decoder = hpack.Decoder(max_header_list_size=limits.header_bytes)
         self._heads: dict[bytes, Any] = {}
         self._newest: Any = None
-        self._table_update = b""
-        own = (_MAX_CONCURRENT_STREAMS, limits.streams), (_INITIAL_WINDOW_SIZE, limits.window_bytes)
-        more = (_MAX_FRAME_SIZE, limits.frame_bytes), (_MAX_HEADER_LIST_SIZE, limits.header_bytes)
-        self.out: list[bytes | memoryview] = [_frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in own + more))]
-        self._grant(0, self._inbound - _DEFAULT_WINDOW)
+        own = (MAX_CONCURRENT_STREAMS, limits.streams), (INITIAL_WINDOW_SIZE, limits.window_bytes)
+        more = (MAX_FRAME_SIZE, limits.frame_bytes), (MAX_HEADER_LIST_SIZE, limits.header_bytes)
+        self.sender = Sender((*own, *more), _DEFAULT_WINDOW, limits.window_bytes)
+        self.sender.grant(0, self._inbound - _DEFAULT_WINDOW)
 
     # what comes
 
@@ -120,7 +125,7 @@ class Http2:
             self._greeted, at = True, len(PREFACE)
         most = self._limits.frame_bytes
         while at + 9 <= size:
-            high, low, kind, flags, stream_id = _HEAD.unpack_from(data, at)
+            high, low, kind, flags, stream_id = HEAD.unpack_from(data, at)
             length = high << 8 | low
             if length > most:
                 raise BrokenError(FRAME_SIZE_ERROR, f"a frame has {length} bytes, more than {most}")
@@ -152,7 +157,7 @@ class Http2:
         if self._inbound < 0:
             raise BrokenError(FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         if self._inbound < 8 * self._limits.window_bytes:
-            self._grant(0, 16 * self._limits.window_bytes - self._inbound)
+            self.sender.grant(0, 16 * self._limits.window_bytes - self._inbound)
             self._inbound = 16 * self._limits.window_bytes
         call = self.calls.get(stream_id)
         if call is None:
@@ -165,16 +170,15 @@ class Http2:
         if call.inbound < 0:
             raise BrokenError(FLOW_CONTROL_ERROR, "more DATA than the stream's window")
         if flags & PADDED:
-            payload = _unpadded(payload)
+            payload = unpadded(payload)
         if payload:
             self._server.data(call, payload)
         elif not flags & END_STREAM:
             self._server.control()
         if flags & END_STREAM:
             self._end(call)
-        elif call.inbound < self._limits.window_bytes // 2 and stream_id in self.calls:
-            self._grant(stream_id, self._limits.window_bytes - call.inbound)
-            call.inbound = self._limits.window_bytes
+        elif not call.choked and stream_id in self.calls:
+            self.sender.admit(call)
 
     def _end(self, call: Call) -> None:
         call.ended = True
@@ -185,9 +189,9 @@ class Http2:
         if not stream_id % 2:
             raise BrokenError(PROTOCOL_ERROR, f"a client's stream has the number {stream_id}")
         if flags & PADDED:
-            payload = _unpadded(payload)
+            payload = unpadded(payload)
         if flags & PRIORITISED:
-            if len(payload) < 5 or _NUMBER.unpack_from(payload)[0] & _MOST_WINDOW == stream_id:
+            if len(payload) < 5 or NUMBER.unpack_from(payload)[0] & _MOST_WINDOW == stream_id:
                 raise BrokenError(PROTOCOL_ERROR, "a stream that depends on itself")
             payload = payload[5:]
         if flags & END_HEADERS:
@@ -222,10 +226,10 @@ class Http2:
 
     def _begin(self, flags: int, stream_id: int, head: Any) -> None:
         if self.leaving or len(self.calls) >= self._limits.streams:
-            self.reset(stream_id, REFUSED_STREAM)
+            self.sender.reset(stream_id, REFUSED_STREAM)
             self._server.reset(None)
         elif head is _MALFORMED:
-            self.reset(stream_id, PROTOCOL_ERROR)
+            self.sender.reset(stream_id, PROTOCOL_ERROR)
             self._server.reset(None)
         else:
             call = self.calls[stream_id] = Call(stream_id, self._initial_window, self._limits.window_bytes)
@@ -264,24 +268,24 @@ class Http2:
             if payload:
                 raise BrokenError(FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with settings")
             return
-        if len(payload) % _SETTING.size or len(payload) > 100 * _SETTING.size:
+        if len(payload) % SETTING.size or len(payload) > 100 * SETTING.size:
             raise BrokenError(FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
-        for key, value in _SETTING.iter_unpack(payload):
-            if key == _INITIAL_WINDOW_SIZE:
+        for key, value in SETTING.iter_unpack(payload):
+            if key == INITIAL_WINDOW_SIZE:
                 delta, self._initial_window = value - self._initial_window, value
                 for call in self.calls.values():
                     call.window = _widened(call.window, delta)
                 _widened(value, 0)
-            elif key == _MAX_FRAME_SIZE:
+            elif key == MAX_FRAME_SIZE:
                 if not 1 << 14 <= value < 1 << 24:
                     raise BrokenError(PROTOCOL_ERROR, f"SETTINGS_MAX_FRAME_SIZE {value}")
-                self.frame_bytes = value
-            elif key == _HEADER_TABLE_SIZE:
-                self._table_update = b"\x20"  # our table has no bytes: RFC 7541, 4.2 wants that said once more
-            elif key == _ENABLE_PUSH and value > 1:
+                self.sender.frame_bytes = value
+            elif key == HEADER_TABLE_SIZE:
+                self.sender.smaller_table()
+            elif key == ENABLE_PUSH and value > 1:
                 raise BrokenError(PROTOCOL_ERROR, f"SETTINGS_ENABLE_PUSH {value}")
         self.opened = True
-        self.out.append(_frame(SETTINGS, ACK, 0, b""))
+        self.sender.acknowledge(SETTINGS)
         self._server.control()
         self._server.room(None)
 
@@ -293,18 +297,18 @@ class Http2:
 
     def _ping(self, flags: int, _: int, payload: bytes) -> None:
         if not flags & ACK:
-            self.out.append(_frame(PING, ACK, 0, payload))
+            self.sender.acknowledge(PING, payload)
             self._server.control()
 
     def _goaway(self, _: int, __: int, ___: bytes) -> None:
         self._server.leave()
 
     def _window_update(self, _: int, stream_id: int, payload: bytes) -> None:
-        increment = _NUMBER.unpack(payload)[0] & _MOST_WINDOW
+        increment = NUMBER.unpack(payload)[0] & _MOST_WINDOW
         if not increment:
             raise BrokenError(PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
         if not stream_id:
-            self.window = _widened(self.window, increment)
+            self.sender.window = _widened(self.sender.window, increment)
             self._server.room(None)
             return
         self._check_known(stream_id)
@@ -312,6 +316,11 @@ class Http2:
         if call is not None:
             call.window = _widened(call.window, increment)
             self._server.room(call)
+
+    def goodbye(self, code: int = NO_ERROR) -> None:
+        """Say that calls beyond the present ones are not answered."""
+        self.leaving = True
+        self.sender.goodbye(self.last_id, code)
 
     def _check_known(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:
@@ -331,64 +340,8 @@ class Http2:
     )
     """By kind of frame: whether it belongs to a stream (None: either), its length (None: any), what to do."""
 
-    # what goes
-
-    def response(self, stream_id: int) -> None:
-        """The head of an answer."""
-        self.out.append(self._field_frame(END_HEADERS, stream_id, _RESPONSE))
-
-    def send(self, call: Call, data: bytes | memoryview) -> None:
-        """Some of an answer, no more than the windows and ``frame_bytes`` have room for."""
-        call.window -= len(data)
-        self.window -= len(data)
-        self.out += (_head(DATA, 0, call.stream_id, len(data)), data)
-
-    def ok(self, stream_id: int) -> None:
-        """The end of an answer."""
-        self.out.append(self._field_frame(END_HEADERS | END_STREAM, stream_id, _OK))
-
-    def last(self, stream_id: int, fields: list[tuple[bytes, bytes]], status: bytes = b"200") -> None:
-        """An answer that is its head and nothing more."""
-        block = b"".join(literal(*field) for field in [(b":status", status), *fields])
-        self.out.append(self._field_frame(END_HEADERS | END_STREAM, stream_id, block))
-
-    def reset(self, stream_id: int, code: int) -> None:
-        """End a stream before its time."""
-        self.out.append(_frame(RST_STREAM, 0, stream_id, _NUMBER.pack(code)))
-
-    def ping(self) -> None:
-        """Ask whether the client is there."""
-        self.out.append(_frame(PING, 0, 0, b"zeromind"))
-
-    def goodbye(self, code: int = NO_ERROR) -> None:
-        """Say that calls beyond the present ones are not answered."""
-        self.leaving = True
-        self.out.append(_frame(GOAWAY, 0, 0, _NUMBER.pack(self.last_id) + _NUMBER.pack(code)))
-
-    def _grant(self, stream_id: int, increment: int) -> None:
-        self.out.append(_frame(WINDOW_UPDATE, 0, stream_id, _NUMBER.pack(increment)))
-
-    def _field_frame(self, flags: int, stream_id: int, block: bytes) -> bytes:
-        if self._table_update:
-            block, self._table_update = self._table_update + block, b""
-        return _frame(HEADERS, flags, stream_id, block)
-
 
 _MALFORMED = object()
-
-
-def _head(kind: int, flags: int, stream_id: int, length: int) -> bytes:
-    return _HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream_id)
-
-
-def _frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    return _head(kind, flags, stream_id, len(payload)) + payload
-
-
-def _unpadded(payload: bytes) -> bytes:
-    if not payload or payload[0] >= len(payload):
-        raise BrokenError(PROTOCOL_ERROR, "a frame that is all padding")
-    return payload[1 : len(payload) - payload[0]]
 
 
 def _widened(window: int, increment: int) -> int:

@@ -1,4 +1,4 @@
-"""What one client may ask of the gRPC port: sizes in bytes, times in seconds."""
+"""What one client may ask over gRPC: sizes in bytes, times in seconds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class Limits:
     """A header list, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2)."""
     streams: int = 256
     """Calls of one connection at a time."""
+    messages: int = 64
+    """Messages of one call with streams that are worked on at a time; the next ones wait, and then their client does."""
+    unsent_bytes: int = 1 << 20
+    """How much of the answers of such a call may wait for the client before no more of its messages are worked on."""
     connections: int = 10_000
     """Open connections; one more is closed at once."""
     window_bytes: int = 1 << 20

@@ -1,4 +1,4 @@
-"""The gRPC port: its sockets, its connections, and their end."""
+"""Who speaks gRPC: sockets, connections, and their end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import socket
 from collections.abc import Sequence
 
 from zeromind.config.pool import PoolConfig
-from zeromind.grpc.connection import Connection, Site
+from zeromind.grpc.connection import Connection
 from zeromind.grpc.limits import Limits
 from zeromind.grpc.service import Service
+from zeromind.grpc.site import Site
 
 
 class Listener:
@@ -25,11 +26,15 @@ class Listener:
         """Open connections."""
         return len(self._site.connections)
 
+    def protocol(self) -> asyncio.Protocol:
+        """What speaks with one more client, whose connection somebody else has accepted."""
+        return Connection(self._site)
+
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on sockets that listen already."""
-        loop, site = self._site.loop, self._site
+        loop = self._site.loop
         for sock in sockets:
-            self._servers.append(loop.create_task(loop.create_server(lambda: Connection(site), sock=sock, backlog=2048)))
+            self._servers.append(loop.create_task(loop.create_server(self.protocol, sock=sock, backlog=2048)))
         self._tick()
 
     def leave(self) -> None:

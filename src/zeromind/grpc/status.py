@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import urllib.parse
 
+from zeromind.codecs import oip_fault
 from zeromind.errors import ErrorKind, ZeroMindError
 
 MOST_MESSAGE = 4000
@@ -63,7 +64,6 @@ TABLE: dict[ErrorKind, Code] = {
     K.BODY_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
     K.ROUTE_NOT_FOUND: Code.UNIMPLEMENTED,
     K.METHOD_NOT_ALLOWED: Code.UNIMPLEMENTED,
-    K.NOT_SUPPORTED: Code.UNIMPLEMENTED,
     K.POOL_ID: Code.INVALID_ARGUMENT,
     K.NOT_SUPPORTED: Code.UNIMPLEMENTED,
     K.REGION_NOT_FOUND: Code.NOT_FOUND,
@@ -96,7 +96,7 @@ class Fault(Exception):  # noqa: N818 - it is what a call is answered with, no e
     @classmethod
     def of(cls, error: ZeroMindError) -> Fault:
         """A known fault of the pool in gRPC's terms."""
-        return cls(TABLE[error.kind], error.message)
+        return cls(TABLE[error.kind], oip_fault.sentence(error))
 
 
 def quoted(message: str) -> bytes:

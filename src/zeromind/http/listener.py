@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tornado import httputil
 
+from zeromind.http.doorway import Doorway, Guest
 from zeromind.http.limits import Limits
 from zeromind.http.site import Site, plain
 from zeromind.http.transport import HTTPProtocol
@@ -19,7 +20,7 @@ class Listener:
 
     ``application`` is any HTTPServerConnectionDelegate of Tornado's, a ``tornado.web.Application`` for example. ``error_body`` gives
     content type and bytes for what the transport itself answers (400, 408, 413, 431, 500, 503), from the status and a sentence;
-    ``server`` is the Server field of those answers.
+    ``server`` is the Server field of those answers. A ``guest`` gets the connections that begin as its own do, unless they use TLS.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Listener:
         limits: Limits | None = None,
         error_body: Callable[[int, str], tuple[str, bytes]] = plain,
         server: str = "",
+        guest: Guest | None = None,
     ) -> None:
         self._application = application
         self._limits = limits or Limits()
         self._error_body = error_body
         self._server_name = server
+        self._guest = guest
         self._site: Site | None = None
         self._servers: list[asyncio.Server] = []
         self._clock: asyncio.TimerHandle | None = None
@@ -58,7 +61,12 @@ class Listener:
             self._tick()
         site = self._site
         where = {"sock": sock} if sock else {"host": host, "port": port}
-        server = await loop.create_server(lambda: HTTPProtocol(site), ssl=tls, backlog=backlog, **where)
+        guest = self._guest
+
+        def protocol() -> asyncio.Protocol:
+            return HTTPProtocol(site) if guest is None or tls else Doorway(HTTPProtocol(site), guest)
+
+        server = await loop.create_server(protocol, ssl=tls, backlog=backlog, **where)
         self._servers.append(server)
         address = server.sockets[0].getsockname()
         return int(address[1]) if isinstance(address, tuple) else 0

@@ -46,7 +46,7 @@ class HTTPProtocol(asyncio.Protocol):
         self._delegate = _NOBODY
         self._waiting: asyncio.Future[Any] | None = None
         self._consuming = False  # a synchronous answer must not begin the next request below itself
-        self._ending = self._paused = False
+        self.ending = self._paused = False
         self._dropped = 0
         self._body_began = self._held_since = 0.0
         self._pace = Pace(site.limits)
@@ -67,7 +67,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse and deliver as far as the application is ready for it."""
-        if self._ending:
+        if self.ending:
             self._dropped += len(data)
             if self._dropped > self._limits.linger_bytes and not self._paused:
                 self._paused = True
@@ -87,7 +87,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Tell whoever works for this client that it is gone."""
-        self._ending = True
+        self.ending = True
         if not self.drained.done():
             self.drained.set_exception(StreamClosedError())
             self.drained.exception()  # retrieved: nobody need await it
@@ -108,7 +108,7 @@ class HTTPProtocol(asyncio.Protocol):
         if not self.drained.done():
             self.drained.set_result(None)
         self.drained = self._site.done
-        if not self._ending:
+        if not self.ending:
             self._set_deadline()
             self._continue()
 
@@ -136,7 +136,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def detach(self, head: bytes) -> IOStream:
         """The socket as a stream of Tornado's, ``head`` written first. Raises StreamClosedError over TLS, or behind a stuck answer."""
-        if self._ending or self.transport.get_write_buffer_size() or self.context.protocol != "http":
+        if self.ending or self.transport.get_write_buffer_size() or self.context.protocol != "http":
             self.abort()
             raise StreamClosedError
         stream = detached(self.transport, self._inbox.rest(), head)
@@ -146,7 +146,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
-        self._ending = True
+        self.ending = True
         if self._exchange is not None:
             self._exchange.cut()
         self.transport.abort()
@@ -154,7 +154,7 @@ class HTTPProtocol(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """The deadline has passed: grant more time where the client keeps its rate, else answer 408 or close."""
         limits = self._limits
-        if self._ending or self.drained is not self._site.done:
+        if self.ending or self.drained is not self._site.done:
             if self._pace.kept(self.transport.get_write_buffer_size(), now):
                 self.deadline = now + min(limits.linger_s, limits.write_s)
             else:
@@ -172,7 +172,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Close; when a request is under way, behind its answer."""
         if self._exchange is not None:
             self._exchange.keep_alive = False
-        elif not self._inbox.data and not self._ending:
+        elif not self._inbox.data and not self.ending:
             self._end(linger=False)
 
     def _blocked(self) -> bool:
@@ -185,10 +185,10 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _continue(self) -> None:
         """Read on, if nothing is in the way."""
-        if self._ending or self._consuming:
+        if self.ending or self._consuming:
             return
         self._consume()
-        if self._paused and not self._ending and not self._blocked():
+        if self._paused and not self.ending and not self._blocked():
             self._paused = False
             self.transport.resume_reading()
 
@@ -220,7 +220,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Read on in what has come."""
         self._consuming, inbox = True, self._inbox
         try:
-            while inbox.data and not self._ending:
+            while inbox.data and not self.ending:
                 exchange = self._exchange
                 if exchange is None:
                     if self.drained is not self._site.done or not self._read_head():
@@ -233,7 +233,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._refuse(refused)
         finally:
             self._consuming = False
-            if self._ending:
+            if self.ending:
                 inbox.clear()
 
     def _read_head(self) -> bool:
@@ -334,7 +334,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._refuse(self._site.fault(error, self.context))
             return
         self._continue()
-        if self._exchange is not None and not self._ending:
+        if self._exchange is not None and not self.ending:
             self._set_deadline()
 
     def _set_deadline(self) -> None:
@@ -373,7 +373,7 @@ class HTTPProtocol(asyncio.Protocol):
         exchange = self._exchange
         _log.info("refused %s: %d, %s", self.context, refused.status, refused.message)
         self._forsake()
-        if self._ending:
+        if self.ending:
             return
         if exchange is not None and exchange.started:
             self._end(linger=False)
@@ -384,7 +384,7 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _end(self, *, linger: bool) -> None:
         """Close behind what was written; ``linger``: while reading on, since closing on unread bytes would destroy the answer."""
-        self._ending = True
+        self.ending = True
         now = self._site.loop.time()
         self._pace.begin(self.transport.get_write_buffer_size(), now)
         self.deadline = now + min(self._limits.linger_s, self._limits.write_s)

@@ -1,0 +1,45 @@
+"""Whether server and models are there, and what the server is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import zeromind
+from zeromind.codecs import oip_model
+from zeromind.engine import VERSION, Engine
+from zeromind.grpc.method import Head
+from zeromind.grpc.rpcs import Fields, Rpcs
+from zeromind.grpc.status import Code, Fault
+
+
+def serve(engine: Engine, rpcs: Rpcs) -> None:
+    """Serve ServerLive, ServerReady, ModelReady and ServerMetadata."""
+
+    def server_live(_: Any, __: Head) -> Fields:
+        return {"live": True}
+
+    def server_ready(_: Any, __: Head) -> Fields:
+        return {"ready": engine.ready}
+
+    def model_ready(request: Any, _: Head) -> Fields:
+        return {"ready": request.version in ("", VERSION) and request.name in engine.registry.ids()}
+
+    def server_metadata(_: Any, __: Head) -> Fields:
+        return {"name": "0Mind", "version": zeromind.__version__, "extensions": list(oip_model.EXTENSIONS)}
+
+    rpcs.at_once("ServerLive", server_live)
+    rpcs.at_once("ServerReady", server_ready)
+    rpcs.at_once("ModelReady", model_ready)
+    rpcs.at_once("ServerMetadata", server_metadata)
+
+
+def serve_health(engine: Engine, rpcs: Rpcs, services: Collection[str]) -> None:
+    """Serve gRPC's health check (github.com/grpc/grpc, doc/health-checking.md) for these services; Watch is optional, and not served."""
+
+    def check(request: Any, _: Head) -> Fields:
+        if request.service not in services:
+            raise Fault(Code.NOT_FOUND, f"the service {request.service[:200]!r} is not served")
+        return {"status": "SERVING" if engine.ready else "NOT_SERVING"}
+
+    rpcs.at_once("Check", check, "HealthCheck")

@@ -1,0 +1,37 @@
+"""What models are and what they have done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zeromind.codecs import oip_model
+from zeromind.engine import Engine
+from zeromind.grpc.inference import check_version
+from zeromind.grpc.method import Head
+from zeromind.grpc.rpcs import Fields, Rpcs
+from zeromind.tensors import Interface
+
+
+def serve(engine: Engine, rpcs: Rpcs) -> None:
+    """Serve ModelMetadata, ModelConfig and ModelStatistics."""
+
+    async def interface(request: Any, head: Head) -> Interface:
+        check_version(request.name, request.version)
+        found = await engine.interface(request.name)
+        return found.bare if head.bare else found
+
+    async def metadata(request: Any, head: Head) -> Fields:
+        return oip_model.metadata(request.name, await interface(request, head))
+
+    async def config(request: Any, head: Head) -> Fields:
+        offered = await interface(request, head)
+        return {"config": oip_model.config(engine.registry.get(request.name).task, offered)}
+
+    def statistics(request: Any, _: Head) -> Fields:
+        if request.name:
+            check_version(request.name, request.version)
+        return {"model_stats": engine.statistics(request.name)}
+
+    rpcs.in_time("ModelMetadata", metadata)
+    rpcs.in_time("ModelConfig", config)
+    rpcs.at_once("ModelStatistics", statistics)

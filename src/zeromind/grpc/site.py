@@ -1,0 +1,43 @@
+"""What the connections of one pool share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from zeromind.grpc.limits import Limits
+from zeromind.grpc.service import Service
+
+
+class Connection(Protocol):
+    """What is asked of each of them."""
+
+    def tick(self, now: float) -> None:
+        """Look at what takes too long."""
+
+    def drain(self) -> None:
+        """Tell the client to go elsewhere, answer the calls that are here, close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Site:
+    """A service, its bounds, and who is connected to it."""
+
+    def __init__(self, service: Service, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self.limits = limits
+        self.loop = loop
+        self.connections: set[Connection] = set()
+        self.buffered = 0
+        """Bytes of messages that have come and were not taken."""
+        self.draining = False
+        self.emptied: asyncio.Future[None] | None = None
+        """Somebody waits until there is no connection left."""
+
+    def lost(self, connection: Connection) -> None:
+        """A connection has closed."""
+        self.connections.discard(connection)
+        if self.emptied is not None and not self.connections and not self.emptied.done():
+            self.emptied.set_result(None)
