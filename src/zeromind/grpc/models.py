@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from zeromind.codecs import oip_model
+from zeromind.codecs import oip_fault, oip_model
 from zeromind.engine import Engine
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.grpc.inference import check_version
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
@@ -28,9 +29,13 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         return {"config": oip_model.config(engine.registry.get(request.name).task, offered)}
 
     def statistics(request: Any, _: Head) -> Fields:
-        if request.name:
-            check_version(request.name, request.version)
-        return {"model_stats": engine.statistics(request.name)}
+        try:
+            check_version(request.name, request.version if request.name else "")
+            return {"model_stats": engine.statistics(request.name)}
+        except ZeroMindError as error:
+            if error.kind is not ErrorKind.MODEL_NOT_FOUND:
+                raise
+            raise oip_fault.not_available(request.name, request.version) from None
 
     rpcs.in_time("ModelMetadata", metadata)
     rpcs.in_time("ModelConfig", config)
