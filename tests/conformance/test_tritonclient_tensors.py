@@ -53,12 +53,8 @@ NO_JSON = ("FP16", "BF16")
 @pytest.mark.parametrize("rows", [0, 2])
 def test_json_and_binary_may_be_mixed(triton, every_type, given, taken, rows):
     several = {name: (datatype, np.repeat(array, rows, axis=0)) for name, (datatype, array) in every_type.items()}
-    inputs = [
-        triton.tensor(name, array, datatype, binary_data=given or datatype in NO_JSON) for name, (datatype, array) in several.items()
-    ]
-    outputs = [
-        triton.wanted(f"{name}_out", binary_data=taken or datatype in NO_JSON) for name, (datatype, array) in several.items()
-    ]
+    inputs = [triton.tensor(name, array, datatype, binary_data=given or datatype in NO_JSON) for name, (datatype, array) in several.items()]
+    outputs = [triton.wanted(f"{name}_out", binary_data=taken or datatype in NO_JSON) for name, (datatype, array) in several.items()]
     result = triton.infer("types", inputs, outputs=outputs)
     check_types(triton, several, result)
     binary = {name: "binary_data_size" in result.get_output(f"{name}_out").get("parameters", {}) for name in several}
@@ -99,7 +95,9 @@ def test_outputs_come_as_and_in_the_order_that_was_asked_for(triton):
     result = triton.ask("scores", {"x": rows}, [triton.wanted("whole", binary_data=False), triton.wanted("scores", binary_data=True)])
     assert [output["name"] for output in triton.response(result)["outputs"]] == ["whole", "scores"]
     assert result.as_numpy("whole").tolist() == result.as_numpy("scores").tolist() == rows.tolist()
-    assert [output["name"] for output in triton.response(triton.ask("scores", {"x": rows}, [triton.wanted("whole")]))["outputs"]] == ["whole"]
+    assert [output["name"] for output in triton.response(triton.ask("scores", {"x": rows}, [triton.wanted("whole")]))["outputs"]] == [
+        "whole"
+    ]
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
