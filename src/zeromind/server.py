@@ -53,7 +53,7 @@ class Server:
         """Listen, and begin to load. Raises ConfigError if the address cannot be had."""
         config = self.config
         self._sockets = _bind(config.host, config.port, "port")
-        self._grpc_sockets = _bind_grpc(config, _port(self._sockets))
+        self._grpc_sockets = _bind_grpc(config, self._sockets)
         self._grpc.start(self._grpc_sockets)
         self._listening = [asyncio.create_task(self._http.listen(sock=sock)) for sock in self._sockets]
         self.engine.start()
@@ -111,20 +111,27 @@ def _bind(host: str, port: int, key: str) -> list[socket.socket]:
         raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
 
 
-def _bind_grpc(config: PoolConfig, main: int) -> list[socket.socket]:
-    """The sockets of gRPC's own port, if it has one: the one after ``main``, or that of the configuration. Raises ConfigError."""
+def _bind_grpc(config: PoolConfig, main: list[socket.socket]) -> list[socket.socket]:
+    """The sockets of gRPC's own port, if it has one: the one after the main one, or that of the configuration. Raises ConfigError."""
     if config.grpc_port >= 0:
         return _bind(config.host, config.grpc_port, "grpc_port") if config.grpc_port else []
-    for port in [main + 1, *([] if config.port else [0])]:  # whoever takes any port takes any two
-        with contextlib.suppress(ConfigError, OverflowError):
-            return _bind(config.host, port, "grpc_port")
-    _log.warning("port %d is taken: gRPC has no port of its own, port %d answers it; choose another with --grpc-port", main + 1, main)
+    port: int = main[0].getsockname()[1]
+    for wanted in [port + 1, *([] if config.port else [0])]:  # whoever takes any port takes any two
+        with contextlib.suppress(OSError, OverflowError):
+            return _bind_beside(main, wanted)
+    _log.warning("port %d is taken: gRPC has no port of its own, port %d answers it; choose another with --grpc-port", port + 1, port)
     return []
 
 
-def _port(sockets: list[socket.socket]) -> int:
-    port: int = sockets[0].getsockname()[1]
-    return port
+def _bind_beside(sockets: list[socket.socket], port: int) -> list[socket.socket]:
+    """Listen on the addresses of other sockets, on another port. Raises OSError, or OverflowError for what is no port."""
+    bound: list[socket.socket] = []
+    with contextlib.ExitStack() as opened:
+        for sock in sockets:
+            bound.append(opened.enter_context(socket.create_server((sock.getsockname()[0], port), family=sock.family)))
+            port = bound[0].getsockname()[1]
+        opened.pop_all()
+    return bound
 
 
 def _shown(sockets: list[socket.socket]) -> str:

@@ -40,6 +40,36 @@ class Skill:
 '''
 
 
+WORDS = '''
+"""Gives back a text word by word."""
+
+
+def predict(text: str) -> str:
+    for word in text[0].split():
+        if word == "boom":
+            raise ValueError("not this word")
+        yield word
+'''
+
+COUNT = '''
+"""Counts, without end unless told; each number comes with as many bytes."""
+
+import numpy as np
+
+
+class Skill:
+    inputs = {"most": ("int64", [1]), "bytes": ("int64", [1])}
+    outputs = {"number": ("int64", [1]), "load": ("uint8", [None])}
+    batches = False
+
+    def predict(self, most, bytes):
+        number = 0
+        while number < most[0]:
+            yield {"number": np.array([number]), "load": np.zeros(int(bytes[0]), np.uint8)}
+            number += 1
+'''
+
+
 def unused_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -55,6 +85,8 @@ def free_port():
 def skills(models):
     (models / "every.py").write_text(EVERY)
     (models / "picture.py").write_text(PICTURE)
+    (models / "words.py").write_text(WORDS)
+    (models / "count.py").write_text(COUNT)
     return models
 
 
@@ -83,6 +115,8 @@ def pool(grpc_server):
         task("sum", isolation="thread"),
         task("lab", timeout_s=8),
         task("every", isolation="thread"),
+        task("words", isolation="thread") | {"id": "speak"},
+        task("count"),
         task("picture", isolation="thread", input_filters={"picture": ["scaled.ScaledImageFilter"]}),
         task("sum", isolation="thread") | {"id": "words", "input_filters": {"x": ["own.Split"]}, "output_filters": {"sum": ["own.Scale"]}},
         {"id": "double", "model_file": "double.onnx", "isolation": "thread"},

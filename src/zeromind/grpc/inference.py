@@ -153,7 +153,7 @@ class Inference:
 class Turn:
     """A request of a stream, and its answers."""
 
-    __slots__ = ("_asked", "_owed", "_submitted", "_talk", "done", "kept")
+    __slots__ = ("_asked", "_owed", "_submitted", "_talk", "done", "fatal", "kept")
 
     def __init__(self, talk: Talk, asked: Asked) -> None:
         self._talk = talk
@@ -161,6 +161,8 @@ class Turn:
         self._submitted: Submitted | None = None
         self._owed = False
         self.done = False
+        self.fatal: Exception | None = None
+        """What ends the stream, in its turn."""
         self.kept: list[Pieces] = []
         """Answers that wait for those of the requests before."""
 
@@ -270,9 +272,9 @@ class Talk:
     def fail(self, turn: Turn, request_id: str, error: Exception) -> None:
         """Answer a request with what went wrong; or the whole stream, where its client wants that."""
         if self._head.strict or not isinstance(error, (ZeroMindError, Fault)):
-            self._speaker.end(error)
-            return
-        self.say(turn, _failed(request_id, error))
+            turn.fatal = error
+        else:
+            self.say(turn, _failed(request_id, error))
         self.finished(turn)
 
     def finished(self, turn: Turn) -> None:
@@ -280,12 +282,18 @@ class Talk:
         turn.done = True
         if not turn.ordered and turn in self._turns:
             self._turns.remove(turn)
+            if turn.fatal is not None:
+                self._speaker.end(turn.fatal)
+                return
         while (first := self._first) is not None:
             for pieces in first.kept:
                 self._speaker.say(pieces)
             first.kept.clear()
             if not first.done:
                 break
+            if first.fatal is not None:
+                self._speaker.end(first.fatal)
+                return
             self._turns.remove(first)
         if self._ended and not self._turns:
             self._speaker.end()

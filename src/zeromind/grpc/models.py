@@ -30,7 +30,8 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
 
     def statistics(request: Any, _: Head) -> Fields:
         try:
-            check_version(request.name, request.version if request.name else "")
+            if request.name:
+                check_version(request.name, request.version)
             return {"model_stats": engine.statistics(request.name)}
         except ZeroMindError as error:
             if error.kind is not ErrorKind.MODEL_NOT_FOUND:
