@@ -19,10 +19,14 @@ import numpy as np
 import report
 import timing
 
-from zeromind.codecs import oip, zeromind
+from zeromind.codecs import oip, oip_request, zeromind
+from zeromind.codecs.oip_answer import Asked
+from zeromind.codecs.oip_parameters import selection
+from zeromind.regions import Regions
 from zeromind.tensors import InferResponse, Interface, ModelSpec, Run, TensorSpec
 
 SIZES = {4: (4,), 784: (28, 28, 1), 150_528: (224, 224, 3)}
+NO_MEMORY = Regions(False, 0)
 _Calls = dict[str, Callable[[], Any]]
 
 
@@ -47,8 +51,14 @@ def decoders(shape: tuple[int, ...]) -> _Calls:
     plain = [float(str(number)) for number in row.ravel()]
     flat = json.dumps({"inputs": [{"name": "x", "shape": row.shape, "datatype": "FP32", "data": plain}]}).encode()
     nested = json.dumps({"x": np.reshape(plain, row.shape).tolist()}).encode()
+    entry = {"name": "x", "shape": row.shape, "datatype": "FP32", "parameters": {"binary_data_size": row.nbytes}}
+    head = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}}).encode()
+    binary, codec = head + row.tobytes(), oip.Codec(interface, "model", NO_MEMORY)
     calls: _Calls = {
-        "ours, Open Inference": lambda: oip.decode_infer(flat, interface).inputs["x"],
+        "ours, Open Inference": lambda: oip_request.decode(flat, None, interface, NO_MEMORY)[0].inputs["x"],
+        "ours, Open Inference, come again": lambda: codec.decode(flat)[0].inputs["x"],
+        "ours, Open Inference, binary": lambda: oip_request.decode(binary, len(head), interface, NO_MEMORY)[0].inputs["x"],
+        "ours, Open Inference, binary, come again": lambda: codec.decode(binary, len(head))[0].inputs["x"],
         "ours, 0Mind": lambda: zeromind.decode_predict(nested, interface).inputs["x"],
         "json": lambda: np.array(json.loads(flat)["inputs"][0]["data"], np.float32),
         **parsers(flat),
@@ -79,8 +89,11 @@ def encoders(shape: tuple[int, ...]) -> _Calls:
     interface = interface_of(shape)
     row = np.random.default_rng(1).random((1, *shape)).astype(np.float32)
     response = InferResponse({"x": row}, Run(1, 0.001))
+    codec = oip.Codec(interface, "model", NO_MEMORY)
+    as_json, as_bytes = (Asked("", selection((), interface, binary), interface) for binary in (False, True))
     calls: _Calls = {
-        "ours, Open Inference": lambda: oip.encode_infer(response, interface, "model", ""),
+        "ours, Open Inference": lambda: codec.encode(response, as_json),
+        "ours, Open Inference, binary": lambda: codec.encode(response, as_bytes),
         "ours, 0Mind": lambda: zeromind.encode_response(response),
         "json": lambda: json.dumps(row.tolist()),
     }

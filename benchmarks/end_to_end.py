@@ -3,8 +3,9 @@
     python benchmarks/end_to_end.py [--quick] [--out FILE]
 
 One server holds all models with one thread each, everything else as it comes: limits, validation and errors are on. ``oip`` is
-/v2/models/…/infer, ``0mind`` is /model/predict; the demo gets pixels as numbers, and PNG bodies through its filter with two instances.
-wrk asks on the same cores. The loops of bare.py take their turns in between; medians of the rounds. Needs wrk.
+/v2/models/…/infer, its tensors in JSON or, ``binary``, as bytes behind it; ``0mind`` is /model/predict; the demo gets pixels as
+numbers, and PNG bodies through its filter with two instances. wrk asks on the same cores. The loops of bare.py take their turns in
+between; medians of the rounds. Needs wrk.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import models
 import numpy as np
 import report
 import wrk
-from server import Server, serving
+from server import JSON, Server, serving
 
 CLIENTS = (1, 8, 32)
 DEMO_INPUT = "conv2d_1_input:0"
@@ -39,11 +40,11 @@ class Case:
     path: str
     body: bytes
     alone: str
-    media: str = "application/json"
     clients: tuple[int, ...] = CLIENTS
+    headers: tuple[tuple[str, str], ...] = JSON
 
     def request(self, server: Server) -> wrk.Request:
-        return wrk.Request(server.url + self.path, self.body, self.media)
+        return wrk.Request(server.url + self.path, self.body, self.headers)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -80,12 +81,15 @@ def cases() -> list[Case]:
     for name in models.SHAPES:
         clients = (1, 8) if name == "image" else CLIENTS
         found.append(Case(name, "oip", models.path(name), models.body(name), f"{name}.onnx", clients=clients))
+        body, length = models.binary(name)
+        headers = (("Content-Type", "application/octet-stream"), ("Inference-Header-Content-Length", str(length)))
+        found.append(Case(name, "oip, binary", models.path(name), body, f"{name}.onnx", clients, headers))
         found.append(Case(name, "0mind", f"/model/predict?id={name}", numbers("x", models.sample(name)), f"{name}.onnx", clients=clients))
     pixels = numbers(DEMO_INPUT, bare.decoder()().round(6))
     found.append(Case("demo", "0mind", "/model/predict?id=demo", pixels, "demo, predict_on_batch"))
     picture = bare.SAMPLE.read_bytes()
     together = "Pillow and demo, compiled, 2 processes"
-    found.append(Case("pictures", "0mind", "/model/predict?id=pictures", picture, together, media="image/png"))
+    found.append(Case("pictures", "0mind", "/model/predict?id=pictures", picture, together, headers=(("Content-Type", "image/png"),)))
     return found
 
 
@@ -107,18 +111,25 @@ def tasks(chosen: list[Case], folder: Path) -> list[dict[str, Any]]:
 
 def check(server: Server, case: Case, folder: Path) -> None:
     """Ask once. Raises RuntimeError if the answer is not the model's."""
-    status, answer = server.ask("POST", case.path, case.body, media=case.media)
+    status, answer = server.ask("POST", case.path, case.body, headers=case.headers)
     if status != 200:
         raise RuntimeError(f"{case.path}: {status} {answer[:200].decode(errors='replace')}")
-    document = json.loads(answer)
     if case.model in models.SHAPES:
-        found = document["outputs"][0]["data"] if case.wire == "oip" else document["result"]["y"][0]
-        right = np.allclose(found, bare.onnx(folder / f"{case.model}.onnx", 1)()[0][0], rtol=1e-4, atol=1e-6)
+        right = np.allclose(numbers_in(answer, case.wire), bare.onnx(folder / f"{case.model}.onnx", 1)()[0][0], rtol=1e-4, atol=1e-6)
     else:
-        (rows,) = document["result"].values()
+        (rows,) = json.loads(answer)["result"].values()
         right = np.argmax(rows[0]) == DIGIT
     if not right:
         raise RuntimeError(f"{case.path} has a wrong answer: {answer[:200].decode(errors='replace')}")
+
+
+def numbers_in(answer: bytes, wire: str) -> Any:
+    """The row of ``y``, which is the only output."""
+    if wire == "oip, binary":
+        head, _ = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
+        return np.frombuffer(answer[-head["outputs"][0]["parameters"]["binary_data_size"] :], np.float32)
+    document = json.loads(answer)
+    return document["outputs"][0]["data"] if wire == "oip" else document["result"]["y"][0]
 
 
 def row(case: Case, clients: int, loads: list[wrk.Load], alone: float) -> dict[str, Any]:

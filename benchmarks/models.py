@@ -75,6 +75,14 @@ def body(name: str) -> bytes:
     return json.dumps({"inputs": [{"name": "x", "shape": row.shape, "datatype": "FP32", "data": data}]}).encode()
 
 
+def binary(name: str) -> tuple[bytes, int]:
+    """The same with the row's bytes behind the JSON, of which there are so many bytes; the answer is to be of that kind, too."""
+    row = sample(name)
+    entry = {"name": "x", "shape": row.shape, "datatype": "FP32", "parameters": {"binary_data_size": row.nbytes}}
+    head = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}}).encode()
+    return head + row.tobytes(), len(head)
+
+
 def path(name: str) -> str:
     """Where such a request goes."""
     return f"/v2/models/{name}/infer"

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+JSON = (("Content-Type", "application/json"),)
 READY_S = 120
 _STOP_S = 20
 _POLL_S = 0.02
@@ -44,12 +45,12 @@ class Server:
         return self.front.children(recursive=True)
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, timeout: float = 60, media: str = "application/json"
+        self, method: str, path: str, body: bytes | None = None, timeout: float = 60, headers: Iterable[tuple[str, str]] = JSON
     ) -> tuple[int, bytes]:
         """The status and body of one request on a connection of its own. Raises OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body, {"Content-Type": media} if body else {})
+            connection.request(method, path, body, dict(headers) if body else {})
             response = connection.getresponse()
             return response.status, response.read()
         finally:

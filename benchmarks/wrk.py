@@ -15,7 +15,7 @@ _SCRIPT = """
 local file = io.open("{body}", "rb")
 wrk.method, wrk.body = "{method}", file:read("*a")
 if #wrk.body == 0 then wrk.body = nil end
-wrk.headers["Content-Type"] = "{media}"
+{headers}
 function done(summary, latency)
     local errors = summary.errors
     io.write(string.format('{{"requests": %d, "us": %d, "bad": %d, "lost": %d, "p50": %.1f, "p99": %.1f}}\\n', summary.requests,
@@ -31,7 +31,7 @@ class Request:
 
     url: str
     body: bytes = b""
-    media: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,8 @@ def drive(request: Request, seconds: float = 2, connections: int = 32, core: int
     with tempfile.TemporaryDirectory(prefix="zeromind-bench-") as folder:
         payload, script = Path(folder, "body"), Path(folder, "work.lua")
         payload.write_bytes(request.body)
-        script.write_text(_SCRIPT.format(body=payload, method="POST" if request.body else "GET", media=request.media))
+        headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in request.headers)
+        script.write_text(_SCRIPT.format(body=payload, method="POST" if request.body else "GET", headers=headers))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(script), request.url]
         found = subprocess.run(pinned(core, command), check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
     counts = json.loads(found.splitlines()[-1])

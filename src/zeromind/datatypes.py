@@ -31,12 +31,17 @@ DATATYPE_OF = {dtype: name for name, dtype in NUMPY_OF.items() if name != "BF16"
 _NUMPY_NAME = re.compile(r"[<>=|]?[A-Za-z][A-Za-z0-9_]*")
 _TEXT = ("string", "str", "bytes", "object")
 _BFLOAT16 = "bfloat16"
+_MOST_BFLOAT16 = float(np.uint32(0x7F7F7FFF).view(np.float32))
+"""The last float32 below the middle between the largest bfloat16 and infinity."""
 
 
-def bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The least and the greatest number that the dtype can hold, of floats the greatest that is still rounded to its largest."""
+def bounds(datatype: str) -> tuple[float, float]:
+    """The least and the greatest number that a datatype can hold, of floats the greatest that is still rounded to its largest."""
+    dtype = NUMPY_OF[datatype]
     if dtype.kind != "f":
         return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if datatype == "BF16":
+        return -_MOST_BFLOAT16, _MOST_BFLOAT16
     most = np.finfo(dtype).max
     if dtype.itemsize == 8:
         return -float(most), float(most)
@@ -87,6 +92,11 @@ def from_bfloat16(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     wide = bits.astype(np.uint32)
     wide <<= np.uint32(16)
     return wide.view(np.float32)
+
+
+def rounded(array: np.ndarray[Any, Any], datatype: str) -> np.ndarray[Any, Any]:
+    """The array itself, of BF16 with each number rounded to what that can hold."""
+    return from_bfloat16(to_bfloat16(array)) if datatype == "BF16" else array
 
 
 def as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.observe.log_settings import LogSettings
@@ -25,7 +26,7 @@ from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
-VERSION = "1"
+VERSION = oip_model.VERSION
 """A task has one version, on wires that ask for it."""
 _DRAIN_TICK_S = 0.01
 

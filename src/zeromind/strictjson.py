@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 
-def loads(text: bytes | str) -> Any:
-    """The value in a JSON text. Raises ValueError for anything else: NaN and its kin, a key twice in one object, too deep nesting."""
+def loads(text: bytes | str, constants: bool = False) -> Any:
+    """The value in a JSON text. Raises ValueError for anything else: a key twice in one object, too deep nesting, NaN and its kin.
+
+    With ``constants`` NaN, Infinity and -Infinity are numbers, as some protocols have it.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=float if constants else _no_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

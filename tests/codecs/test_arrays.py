@@ -23,7 +23,11 @@ def spec(datatype, *shape):
 def finite(datatype, shape):
     dtype = datatypes.NUMPY_OF[datatype]
     elements = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
-    return hnp.arrays(dtype, shape, elements=hnp.from_dtype(dtype, **elements))
+    if datatype == "BF16":
+        least, most = datatypes.bounds(datatype)
+        elements |= {"min_value": least, "max_value": most}
+    found = hnp.arrays(dtype, shape, elements=hnp.from_dtype(dtype, **elements))
+    return found.map(lambda array: datatypes.rounded(array, datatype))
 
 
 @given(st.data(), st.sampled_from(NUMERIC), hnp.array_shapes(min_dims=1, max_dims=4, max_side=4), SPACE)
@@ -70,10 +74,18 @@ def test_what_is_no_flat_list_of_numbers_is_left_alone(text):
 
 @pytest.mark.parametrize("datatype", [name for name in NUMERIC if name not in ("FP64", "BF16")])
 def test_what_a_dtype_cannot_hold_is_left_alone(datatype):
-    for number in datatypes.bounds(datatypes.NUMPY_OF[datatype]):
+    for number in datatypes.bounds(datatype):
         beyond = number * 1.01 if "FP" in datatype else number + (1 if number > 0 else -1)
         assert arrays.flat(json.dumps([number]).encode(), spec(datatype, None)) is not None
         assert arrays.flat(json.dumps([beyond]).encode(), spec(datatype, None)) is None
+
+
+def test_brain_floats_are_rounded_to_what_they_can_hold():
+    taken = arrays.flat(b"[257, 1.00390625, 3.396e38, 1e-40]", spec("BF16", None))
+    assert (taken.dtype, taken.tolist()[:2]) == (np.float32, [256, 1])
+    np.testing.assert_array_equal(taken, datatypes.from_bfloat16(datatypes.to_bfloat16(taken)))
+    assert np.isfinite(taken).all()
+    assert arrays.flat(b"[3.397e38]", spec("BF16", None)) is None
 
 
 @pytest.mark.parametrize("datatype", ["BOOL", "BYTES"])

@@ -40,8 +40,12 @@ def refused(text, *of):
 def arrays(datatype):
     dtype = datatypes.NUMPY_OF[datatype]
     elements = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
+    if datatype == "BF16":
+        least, most = datatypes.bounds(datatype)
+        elements |= {"min_value": least, "max_value": most}
     shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=3)
-    return hnp.arrays(dtype, shapes, elements=hnp.from_dtype(dtype, **elements)).map(lambda array: (datatype, array))
+    made = hnp.arrays(dtype, shapes, elements=hnp.from_dtype(dtype, **elements))
+    return made.map(lambda array: (datatype, datatypes.rounded(array, datatype)))
 
 
 @example(("FP32", np.array([np.finfo(np.float32).max])))

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeromind.codecs import oip
+from zeromind.codecs import oip, oip_request
+from zeromind.codecs.oip_answer import Asked
+from zeromind.codecs.oip_parameters import selection
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
@@ -15,6 +17,14 @@ X = TensorSpec("x", "FP32", (None, 2))
 TEXT = TensorSpec("text", "BYTES", (None,))
 Y = TensorSpec("y", "INT64", (None,))
 INTERFACE = Interface(ModelSpec((X,), (Y,), True), "test")
+
+
+def decoded(body, interface=INTERFACE, json_bytes=None):
+    return oip_request.decode(body, json_bytes, interface, None)[0]
+
+
+def encoded(response, interface, model="m", request_id=""):
+    return Asked(request_id, selection((), interface, False), interface).encode(response, model, None).body
 
 
 def request(**changes):
@@ -25,21 +35,21 @@ def request(**changes):
 
 @pytest.mark.parametrize("data", [[1, 2, 3.5, 4], [[1, 2], [3.5, 4]]])
 def test_flat_and_nested_data_are_the_same_tensor(data):
-    decoded = oip.decode_infer(request(data=data), INTERFACE)
-    assert decoded.id == "7"
-    np.testing.assert_array_equal(decoded.inputs["x"], np.array([[1, 2], [3.5, 4]], np.float32))
+    made = decoded(request(data=data), INTERFACE)
+    assert made.id == "7"
+    np.testing.assert_array_equal(made.inputs["x"], np.array([[1, 2], [3.5, 4]], np.float32))
 
 
 def test_text_is_bytes():
     interface = Interface(ModelSpec((TEXT,), (Y,), True), "test")
     body = request(name="text", datatype="BYTES", shape=[2], data=["a", "é"])
-    assert oip.decode_infer(body, interface).inputs["text"].tolist() == [b"a", "é".encode()]
+    assert decoded(body, interface).inputs["text"].tolist() == [b"a", "é".encode()]
 
 
 def test_a_filtered_input_takes_the_json_of_its_samples():
     interface = Interface(ModelSpec((X,), (Y,), True), "test", filtered_inputs=frozenset({"x"}))
     body = request(datatype="BYTES", shape=[2], data=['{"image_file": "a"}', "[1]"])
-    assert oip.decode_infer(body, interface).inputs["x"] == Encoded("application/json", b'[{"image_file": "a"},[1]]')
+    assert decoded(body, interface).inputs["x"] == Encoded("application/json", b'[{"image_file": "a"},[1]]')
 
 
 @pytest.mark.parametrize(
@@ -63,27 +73,27 @@ def test_a_filtered_input_takes_the_json_of_its_samples():
 )
 def test_what_does_not_fit_is_refused(changes, kind):
     with pytest.raises(ZeroMindError) as caught:
-        oip.decode_infer(request(**changes), INTERFACE)
+        decoded(request(**changes), INTERFACE)
     assert caught.value.kind is kind
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": [', b"\xff", b"[" * 5000])
 def test_what_is_no_request_is_refused(body):
     with pytest.raises(ZeroMindError) as caught:
-        oip.decode_infer(body, INTERFACE)
+        decoded(body, INTERFACE)
     assert caught.value.kind is ErrorKind.PREDICT_DATA
 
 
 def test_a_missing_input_is_named():
     with pytest.raises(ZeroMindError) as caught:
-        oip.decode_infer(b'{"inputs": []}', INTERFACE)
+        decoded(b'{"inputs": []}', INTERFACE)
     assert (caught.value.kind, caught.value.params) == (ErrorKind.INPUT_MISSING, ("x",))
 
 
 def test_an_answer_is_flat_and_echoes_the_id():
     interface = Interface(ModelSpec((X,), (Y, X), True), "test", filtered_outputs=frozenset({"y"}))
     response = InferResponse({"y": Encoded("application/json", b'[5,{"a":1}]'), "x": np.array([[1.5, 2]], np.float32)}, Run(1, 0.1))
-    assert json.loads(oip.encode_infer(response, interface, "m", "7")) == {
+    assert json.loads(encoded(response, interface, "m", "7")) == {
         "model_name": "m",
         "model_version": "1",
         "id": "7",
@@ -100,10 +110,10 @@ def test_an_answer_is_flat_and_echoes_the_id():
 def outcome(read):
     """What reading comes to: the tensor and the id, or the fault's kind and sentence."""
     try:
-        decoded = read()
+        made = read()
     except ZeroMindError as error:
         return error.kind, error.message
-    return {name: (value.dtype, value.shape, value.tolist()) for name, value in decoded.inputs.items()}, decoded.id
+    return {name: (value.dtype, value.shape, value.tolist()) for name, value in made.inputs.items()}, made.id
 
 
 NUMBERS = [
@@ -135,25 +145,25 @@ FRAMES = [
 
 @given(st.lists(st.tuples(st.sampled_from(FRAMES), st.sampled_from(NUMBERS)), min_size=1, max_size=12))
 def test_what_was_read_before_changes_nothing(bodies):
-    codec = oip.Codec(INTERFACE, "m")
+    codec = oip.Codec(INTERFACE, "m", None)
     for (head, tail), data in bodies:
         body = (head + data + tail).encode()
-        assert outcome(lambda body=body: codec.decode(body, "")) == outcome(lambda body=body: oip.decode_infer(body, INTERFACE))
+        assert outcome(lambda body=body: codec.decode(body)[0]) == outcome(lambda body=body: decoded(body, INTERFACE))
 
 
 @pytest.mark.parametrize("key", ["data", r"d\u0061ta"])
 def test_a_list_among_the_parameters_never_passes_for_the_data(key):
-    codec = oip.Codec(INTERFACE, "m")
+    codec = oip.Codec(INTERFACE, "m", None)
     head = f'{{"inputs": [{{"name": "x", "shape": [2, 2], "datatype": "FP32", "{key}": [1, 2, 3, 4], "parameters": {{"data": '
     for other in ("[5, 6, 7, 8]", "[9, 9, 9, 9]", "[5, 6, 7, 8]"):
-        assert codec.decode((head + other + "}}]}").encode(), "").inputs["x"].tolist() == [[1, 2], [3, 4]]
+        assert codec.decode((head + other + "}}]}").encode())[0].inputs["x"].tolist() == [[1, 2], [3, 4]]
 
 
 def test_what_is_remembered_is_bounded():
-    codec = oip.Codec(INTERFACE, "m")
+    codec = oip.Codec(INTERFACE, "m", None)
     for rows in range(1, 1000):
-        codec.decode(request(id="", shape=[rows, 2], data=[0] * 2 * rows).replace(b'"id": "7", ', b""), "application/json")
-        codec.encode(InferResponse({"y": np.zeros(rows, np.int64)}, Run(1, 0.1)), "")
+        codec.decode(request(id="", shape=[rows, 2], data=[0] * 2 * rows).replace(b'"id": "7", ', b""))
+        codec.encode(InferResponse({"y": np.zeros(rows, np.int64)}, Run(1, 0.1)), Asked("", codec._everything, INTERFACE))
     assert 0 < len(codec._frames) <= 256
     assert 0 < len(codec._heads) <= 256
 
@@ -163,16 +173,12 @@ def test_what_is_remembered_is_bounded():
 def test_a_codec_answers_as_the_protocol_has_it(kinds, request_id):
     outputs = tuple(TensorSpec(f"y{at}", kind, (None, 2)) for at, kind in enumerate(kinds))
     interface = Interface(ModelSpec((X,), outputs, True), "test")
-    codec = oip.Codec(interface, 'm "1"')
+    codec = oip.Codec(interface, 'm "1"', None)
     for rows in (1, 3, 1):
         arrays = {
             spec.name: np.arange(2 * rows).reshape(rows, 2).astype("S" if spec.datatype == "BYTES" else spec.dtype) for spec in outputs
         }
         response = InferResponse(arrays, Run(1, 0.1))
-        assert json.loads(codec.encode(response, request_id)) == json.loads(oip.encode_infer(response, interface, 'm "1"', request_id))
-
-
-def test_a_codec_takes_no_other_content_type():
-    with pytest.raises(ZeroMindError) as caught:
-        oip.Codec(INTERFACE, "m").decode(request(), "text/plain")
-    assert caught.value.kind is ErrorKind.CONTENT_TYPE
+        assert json.loads(codec.encode(response, Asked(request_id, codec._everything, interface)).body) == json.loads(
+            encoded(response, interface, 'm "1"', request_id)
+        )

@@ -9,6 +9,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from zeromind import datatypes
 from zeromind.codecs import oip_grpc as codec
+from zeromind.codecs.oip_tensors import pack_bytes, unpack_bytes
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
@@ -78,20 +79,20 @@ def test_bfloat16_has_two_bytes_on_the_wire_and_four_inside(shape):
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_bytes_come_back(items):
-    assert codec.unpack_bytes(codec.pack_bytes(items), len(items)) == items
+    assert unpack_bytes(pack_bytes(items), len(items)) == items
     served = interface("BYTES", (None,))
-    decoded = codec.decode_infer(request(codec.pack_bytes(items), "BYTES", [len(items)]), served).inputs["x"]
+    decoded = codec.decode_infer(request(pack_bytes(items), "BYTES", [len(items)]), served).inputs["x"]
     assert decoded.tolist() == items
-    assert encoded(InferResponse({"y": decoded, "z": decoded}, Run(1, 0)), served).raw_output_contents[0] == codec.pack_bytes(items)
+    assert encoded(InferResponse({"y": decoded, "z": decoded}, Run(1, 0)), served).raw_output_contents[0] == pack_bytes(items)
 
 
 @given(st.binary(max_size=40), st.integers(0, 5))
 def test_bytes_that_are_no_tensor_are_refused(data, count):
     try:
-        items = codec.unpack_bytes(data, count)
+        items = unpack_bytes(data, count)
     except ValueError:
         return
-    assert codec.pack_bytes(items) == data
+    assert pack_bytes(items) == data
     assert len(items) == count
 
 
@@ -148,7 +149,7 @@ def test_numbers_are_widened_but_never_bent():
 
 
 def elements(*items):
-    return request(codec.pack_bytes(items), "BYTES", [len(items)])
+    return request(pack_bytes(items), "BYTES", [len(items)])
 
 
 def test_what_filters_get():
@@ -169,7 +170,7 @@ def test_what_filters_get():
         (elements(b"\xff\xd8\xff..."), "takes no image/jpeg files"),
         (elements(), "each element a picture file, or one sample"),
         (request(bytes(8)), "takes BYTES of shape [any]"),
-        (request(codec.pack_bytes([b"1"]), "BYTES", [1, 1]), "takes BYTES of shape [any]"),
+        (request(pack_bytes([b"1"]), "BYTES", [1, 1]), "takes BYTES of shape [any]"),
     ],
 )
 def test_what_filters_do_not_get(message, words):
@@ -181,7 +182,7 @@ def test_what_filters_give():
     values = {"y": Encoded("application/json", b'[{"label":"cat"},null,[1,2]]'), "z": np.zeros((1, 2), np.float32)}
     response = encoded(InferResponse(values, Run(1, 0)), served)
     assert (response.outputs[0].datatype, list(response.outputs[0].shape)) == ("BYTES", [3])
-    assert response.raw_output_contents[0] == codec.pack_bytes([b'{"label":"cat"}', b"null", b"[1,2]"])
+    assert response.raw_output_contents[0] == pack_bytes([b'{"label":"cat"}', b"null", b"[1,2]"])
 
 
 def test_requested_outputs():

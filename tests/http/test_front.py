@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from zeromind.codecs import oip
+from zeromind.codecs.oip_answer import Asked
 from zeromind.http import front
 from zeromind.tensors import InferResponse, Interface, ModelSpec, Run, TensorSpec
 
@@ -136,8 +137,10 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
             told.append((code, b"application/json" in fields, json.loads(body)))
 
     prediction = kind(None, Exchange(), "m")
-    prediction._codec = oip.Codec(Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test"), "m")
-    prediction._request_id = ""
+    if kind is front.Inference:
+        interface = Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test")
+        prediction._codec = oip.Codec(interface, "m", None)
+        prediction._asked = Asked("", prediction._codec._everything, interface)
     prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, Run(1, 0.1)))
     ((code, is_json, data),) = told
     assert (code, is_json) == (500, True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tempfile
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_there_is_one_repository(pool, route):
 
 def test_files_may_come_with_a_load_where_the_operator_lets_them(thread_server, models):
     data = base64.b64encode((models / "double.onnx").read_bytes()).decode()
-    with thread_server(allow_file_override=True) as pool:
+    with thread_server(allow_file_override=True, code_roots=[tempfile.gettempdir()]) as pool:
         check_fault(load(pool, "sent", {"file:1/model.onnx": data}), 400, "configuration")
         check_fault(load(pool, "sent", {"config": "{}", "file:../model.onnx": data}), 400, "no path")
         assert load(pool, "sent", {"config": '{"backend": "onnxruntime"}', "file:1/model.onnx": data}).status == 200

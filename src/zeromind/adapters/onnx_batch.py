@@ -15,7 +15,6 @@ import numpy as np
 from zeromind.tensors import Tensor, TensorSpec
 
 Predict = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-Rows = Mapping[str, Tensor]
 
 _SIZES = (5, 16, 64, 256, 1)
 """Of the other dimensions that are open: a convolution may take no small ones, and with 1 much looks like a batch that is none."""
@@ -40,26 +39,27 @@ def shared(names: Sequence[object], inputs: Sequence[TensorSpec], outputs: Seque
         if any(3 * math.prod(_rest(spec, size)) > _MOST_ELEMENTS for spec in inputs):
             break
         try:
-            named = all(known[: len(inputs)]) or len(inputs) == 1
-            return _by_themselves(inputs, predict, size) and (named or _insists(inputs, predict, size))
+            agreed = all(known[: len(inputs)]) or len(inputs) == 1
+            kept = all(known) or _keeps(inputs, predict, size)
+            return kept and _by_themselves(inputs, predict, size) and (agreed or _insists(inputs, predict, size))
         except Exception:  # noqa: S112 - this size is not for it, whatever it calls that
             continue
     return all(known)
 
 
+def _keeps(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
+    """Whether it gives as many rows as it gets even if these are all zeros: of those a model that selects rows seldom selects all."""
+    return all(output.shape[:1] == (2,) for output in predict({spec.name: _zeros(spec, 2, size) for spec in inputs}).values())
+
+
 def _by_themselves(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
-    """Whether it gives as many rows as it gets, and to each the same answer as if that came alone."""
-    # A model that selects rows by their values selects others of all zeros than of three different ones.
-    if any(output.shape[:1] != (2,) for output in predict({spec.name: _zeros(spec, 2, size) for spec in inputs}).values()):
-        return False
+    """Whether it gives as many rows as it gets, to one with neighbours the same answer as if that came alone."""
     feed = {spec.name: _different(spec, 3, size) for spec in inputs}
     together = predict(feed)
     if any(output.shape[:1] != (3,) for output in together.values()):
         return False
-    alone = [predict({name: array[row : row + 1] for name, array in feed.items()}) for row in (0, 2)]
-    if all(
-        _alike(array[row : row + 1], answer[name]) for name, array in together.items() for row, answer in zip((0, 2), alone, strict=True)
-    ):
+    alone = predict({name: array[1:2] for name, array in feed.items()})
+    if all(_alike(array[1:2], alone[name]) for name, array in together.items()):
         return True
     again = predict(feed)
     return not all(_alike(array, again[name]) for name, array in together.items())  # a model of chance says nothing

@@ -30,14 +30,15 @@ def parse(text: bytes) -> Any:
 
 
 class Reader:
-    """Reads the numbers of parsed lists into one dtype."""
+    """Reads the numbers of parsed lists into one datatype of the Open Inference Protocol."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
+    def __init__(self, datatype: str) -> None:
+        dtype = self._dtype = datatypes.NUMPY_OF[datatype]
+        self._datatype = datatype
         self._wide = np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype == np.uint64 else np.int64)
         self._as = "d" if dtype.kind == "f" else self._wide.kind
         self._narrow = dtype != self._wide
-        self._least, self._most = datatypes.bounds(dtype)
+        self._least, self._most = datatypes.bounds(datatype)
 
     def elements(self, array: Any) -> Tensor:
         """The numbers of a list and of the lists in it, in order, shape (n,).
@@ -50,14 +51,13 @@ class Reader:
         # Of all ways to ask for the extremes of a few numbers this is the fastest by far.
         if values.size and (values.item(values.argmin()) < self._least or values.item(values.argmax()) > self._most):
             raise OverflowError(self._dtype)
-        return values.astype(self._dtype)
+        return datatypes.rounded(values.astype(self._dtype), self._datatype)
 
 
 @functools.lru_cache(64)
 def reader(datatype: str) -> Reader | None:
     """The reader for a datatype of the Open Inference Protocol; None for those that are no numbers."""
-    dtype = datatypes.NUMPY_OF[datatype]
-    return Reader(dtype) if dtype.kind in "fiu" else None
+    return Reader(datatype) if datatypes.NUMPY_OF[datatype].kind in "fiu" else None
 
 
 def flat(text: bytes, spec: TensorSpec) -> Tensor | None:
@@ -88,6 +88,14 @@ def nested(text: bytes, spec: TensorSpec) -> Tensor | None:
     if text.translate(None, _NUMBER_BYTES) != b"[" + b",".join([_skeleton(inner)] * rows) + b"]":
         return None
     return values.reshape(rows, *inner)
+
+
+def lengths(text: bytes) -> list[int] | None:
+    """How many members each object of a list has, one whose name stands twice counting twice; None for anything else."""
+    try:
+        return [len(item) for item in parse(text)]
+    except FAULTS:
+        return None
 
 
 @functools.lru_cache(256)

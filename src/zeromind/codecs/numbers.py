@@ -34,7 +34,21 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
         array = _nested_text(data, len(spec.shape), spec)
     if array.size == 0:
         raise _refused(spec, "it holds no rows")
-    return spec.check(array)
+    return datatypes.rounded(spec.check(array), spec.datatype)
+
+
+def from_values(data: Any, spec: TensorSpec) -> Tensor:
+    """The same of values that are parsed already, none of them text: floats may be NaN and infinite here. Raises as ``to_tensor``."""
+    floats = spec.dtype.kind == "f"
+    try:
+        values = msgspec.convert(data, _type(spec.datatype, len(spec.shape), bounded=not floats))
+        with np.errstate(over="raise"):
+            array = np.array(values, np.float64 if floats else spec.dtype).astype(spec.dtype)
+    except (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError) as error:
+        raise _refused(spec, _reason(error)) from None
+    if array.size == 0:
+        raise _refused(spec, "it holds no rows")
+    return datatypes.rounded(spec.check(array), spec.datatype)
 
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
@@ -43,7 +57,9 @@ def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
         return quick
     try:
         data = _decoder(spec.datatype, 1).decode(text)
-        return _nested_text(data, 1, spec) if spec.datatype == "BYTES" else np.array(data, spec.dtype)
+        if spec.datatype == "BYTES":
+            return _nested_text(data, 1, spec)
+        return datatypes.rounded(np.array(data, spec.dtype), spec.datatype)
     except (msgspec.DecodeError, ValueError, OverflowError):
         return None
 
@@ -59,15 +75,24 @@ def to_json(array: Tensor) -> Any:
 
 @functools.lru_cache(256)
 def _decoder(datatype: str, dimensions: int) -> msgspec.json.Decoder[Any]:
-    kind = _SCALARS.get(datatype)
-    if kind is None:  # narrower numbers: the parser checks the range, as it does for the widest by itself
-        dtype = datatypes.NUMPY_OF[datatype]
-        least, most = datatypes.bounds(dtype)
-        number = float if dtype.kind == "f" else int
-        kind = Annotated[number, msgspec.Meta(ge=least, le=most)]
+    return msgspec.json.Decoder(_type(datatype, dimensions))
+
+
+def _type(datatype: str, dimensions: int, bounded: bool = True) -> Any:
+    """Nested lists of what stands for a datatype in JSON."""
+    dtype = datatypes.NUMPY_OF[datatype]
+    kind = _SCALARS.get(datatype) or (float if dtype.kind == "f" else int)
+    if bounded and datatype not in _SCALARS:  # narrower numbers: the parser checks the range, as it does for the widest by itself
+        least, most = datatypes.bounds(datatype)
+        kind = Annotated[kind, msgspec.Meta(ge=least, le=most)]
+    return listed(kind, dimensions)
+
+
+def listed(kind: Any, dimensions: int) -> Any:
+    """The type of lists in lists, so deep."""
     for _ in range(dimensions):
         kind = types.GenericAlias(list, (kind,))
-    return msgspec.json.Decoder(kind)
+    return kind
 
 
 def _nested_text(data: Any, dimensions: int, spec: TensorSpec) -> Tensor:

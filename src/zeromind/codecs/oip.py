@@ -1,36 +1,30 @@
-"""The Open Inference Protocol's JSON (version 2, "Inference Request/Response JSON Object"): tensors as flat or nested lists."""
+"""The Open Inference Protocol over HTTP for one model: what comes again and again is read and written in fewer steps.
+
+The protocol's JSON (version 2, "Inference Request/Response JSON Object") has tensors as flat or nested lists; bytes may follow it
+(the binary tensor data extension). What stands around the data of a request is remembered with what it means.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-import msgspec
 import orjson
 
-from zeromind.codecs import arrays, numbers
-from zeromind.codecs.zeromind import complete
-from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
-
-
-class _Input(msgspec.Struct):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw
-
-
-class _Request(msgspec.Struct):
-    inputs: list[_Input]
-    id: str = ""
-
+from zeromind.codecs import arrays, oip_request
+from zeromind.codecs.oip_answer import Answer, Asked
+from zeromind.codecs.oip_parameters import selection
+from zeromind.codecs.oip_tensors import Bytes, Memory, Span
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, find
 
 _MOST_HEADS = 256
 _MOST_FRAMES = 256
 _MOST_FRAME_BYTES = 1024
-_DECODER = msgspec.json.Decoder(_Request)
+_UNLIKE = ("BYTES", "BOOL", "BF16")
+"""Types whose bytes are not just the array's, or have to be looked at."""
+_More: TypeAlias = "tuple[Mapping[str, Parameter] | None, int, float, bool]"
+"""The fields of an InferRequest besides its inputs and its id."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,31 +35,46 @@ class _Frame:
     shape: tuple[int, ...]
     size: int
     tail: bytes
+    more: _More
+    asked: Asked
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the JSON before a request's bytes says of these: in the model's order, and where they end."""
+
+    spans: tuple[tuple[str, Span], ...]
+    end: int
+    more: _More
+    asked: Asked
 
 
 class Codec:
-    """The protocol's JSON for one model: what it takes, and how it answers."""
+    """The protocol for one model: what it takes, and how it answers."""
 
-    def __init__(self, interface: Interface, model: str) -> None:
+    def __init__(self, interface: Interface, model: str, memory: Memory) -> None:
         self.interface = interface
         self._model = model
+        self._memory = memory
         inputs, outputs = interface.spec.inputs, interface.spec.outputs
         self._reader = arrays.reader(inputs[0].datatype) if len(inputs) == 1 and inputs[0].name not in interface.filtered_inputs else None
         self._frames: dict[bytes, _Frame] = {}
-        numeric = not interface.filtered_outputs and all(spec.datatype != "BYTES" for spec in outputs)
+        self._plans: dict[bytes, _Plan] = {}
+        numeric = not interface.filtered_outputs and all(spec.datatype not in ("BYTES", "BF16") for spec in outputs)
         self._outputs = {spec.name: spec for spec in outputs} if numeric else {}
+        self._everything = selection((), interface, False)
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
-    def decode(self, body: bytes, media: str) -> InferRequest:
-        """The request in a body of that content type, which is JSON also where none is named.
-
-        Raises CONTENT_TYPE, or as ``decode_infer``.
-        """
-        if media != "application/json" and media:
-            raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
+    def decode(self, body: bytes | bytearray, json_bytes: int | None = None, bare: bool = False) -> tuple[InferRequest, Asked]:
+        """The request in a body, and what it wants of its answer. Raises as ``oip_request.decode``."""
+        if bare or json_bytes == 0:
+            return oip_request.decode(body, json_bytes, self.interface, self._memory, bare)
+        if json_bytes is not None and json_bytes != len(body):
+            return self._decode_binary(body, json_bytes)
+        body = bytes(body)
         reader = self._reader
         if reader is None:
-            return decode_infer(body, self.interface)
+            return self._decode(body, json_bytes)
         begin = body.rfind(b"[")  # of the data, as a rule
         frame = self._frames.get(body[:begin])
         if frame is not None and body.endswith(frame.tail):
@@ -74,13 +83,41 @@ class Codec:
             except arrays.FAULTS:
                 values = None
             if values is not None and values.size == frame.size:
-                return InferRequest({frame.name: values.reshape(frame.shape)})
-        request = decode_infer(body, self.interface)
+                return InferRequest({frame.name: values.reshape(frame.shape)}, "", *frame.more), frame.asked
+        request, asked = self._decode(body, json_bytes)
         if not request.id:
-            self._learn(body, begin, request)
-        return request
+            self._learn(body, begin, request, asked)
+        return request, asked
 
-    def _learn(self, body: bytes, begin: int, request: InferRequest) -> None:
+    def encode(self, response: InferResponse, asked: Asked) -> Answer:
+        """The answer, as ``asked`` has it."""
+        if asked.wanted is not self._everything or not self._outputs:
+            return asked.encode(response, self._model, self._memory)
+        parts = []
+        for name in self._outputs:
+            value: Any = response.outputs[name]  # no filters, so that it is a tensor
+            parts.append(self._heads.get((name, value.shape)) or self._head(name, value.shape))
+            parts.append(orjson.dumps(value.ravel(), None, orjson.OPT_SERIALIZE_NUMPY))
+        parts.append(b'}],"id":%b}' % orjson.dumps(asked.id) if asked.id else b"}]}")
+        return Answer(b"".join(parts))
+
+    def _decode(self, body: Bytes, json_bytes: int | None) -> tuple[InferRequest, Asked]:
+        request, asked = oip_request.decode(body, json_bytes, self.interface, self._memory)
+        if asked.wanted == self._everything:
+            asked.wanted = self._everything
+        return request, asked
+
+    def _decode_binary(self, body: bytes | bytearray, json_bytes: int) -> tuple[InferRequest, Asked]:
+        text = bytes(body[: max(0, json_bytes)])
+        plan = self._plans.get(text)
+        if plan is not None and plan.end == len(body):
+            return InferRequest({name: span.array(body) for name, span in plan.spans}, "", *plan.more), plan.asked
+        request, asked = self._decode(body, json_bytes)
+        if not request.id and len(text) <= _MOST_FRAME_BYTES:
+            self._plan(text, request, asked)
+        return request, asked
+
+    def _learn(self, body: bytes, begin: int, request: InferRequest, asked: Asked) -> None:
         """Remember what stands around the data of a sound request, if that is one list: clients send the same again and again."""
         head, tail = body[:begin], body[body.find(b"]", begin) + 1 :]
         if len(head) + len(tail) > _MOST_FRAME_BYTES or not head.rstrip().endswith(b'"data":'):
@@ -91,19 +128,26 @@ class Codec:
             if len(self._frames) >= _MOST_FRAMES:
                 self._frames.clear()
             if not isinstance(value, Encoded):
-                self._frames[head] = _Frame(name, value.shape, value.size, tail)
+                self._frames[head] = _Frame(name, value.shape, value.size, tail, _more(request), asked)
 
-    def encode(self, response: InferResponse, request_id: str) -> bytes:
-        """The answer's JSON, as ``encode_infer`` has it."""
-        if not self._outputs:
-            return encode_infer(response, self.interface, self._model, request_id)
-        parts = []
-        for name in self._outputs:
-            value: Any = response.outputs[name]  # no filters, so that it is a tensor
-            parts.append(self._heads.get((name, value.shape)) or self._head(name, value.shape))
-            parts.append(orjson.dumps(value.ravel(), None, orjson.OPT_SERIALIZE_NUMPY))
-        parts.append(b'}],"id":%b}' % orjson.dumps(request_id) if request_id else b"}]}")
-        return b"".join(parts)
+    def _plan(self, text: bytes, request: InferRequest, asked: Asked) -> None:
+        """Remember where the tensors of a sound request are, if all of them have come as bytes that are just an array's."""
+        if any(spec.datatype in _UNLIKE or spec.name in self.interface.filtered_inputs for spec in self.interface.spec.inputs):
+            return
+        names = oip_request.order(text, len(text))
+        if names is None:
+            return
+        spans, at = {}, len(text)
+        for name in names:
+            spec = find(self.interface.spec.inputs, name)
+            assert spec is not None, "the request is sound"  # noqa: S101 - a fault of ours
+            value: Any = request.inputs[spec.name]
+            spans[spec.name] = Span(value.dtype, value.shape, at, at + value.nbytes)
+            at += value.nbytes
+        if len(self._plans) >= _MOST_FRAMES:
+            self._plans.clear()
+        in_order = tuple((name, spans[name]) for name in request.inputs)
+        self._plans[text] = _Plan(in_order, at, _more(request), asked)
 
     def _head(self, name: str, shape: tuple[int, ...]) -> bytes:
         """What stands before the data of an output of that shape."""
@@ -117,68 +161,5 @@ class Codec:
         return head
 
 
-def decode_infer(body: bytes, interface: Interface) -> InferRequest:
-    """The request in a body of the protocol. A filtered input has datatype BYTES: each element is the JSON text of one sample.
-
-    Raises PREDICT_DATA if the body is no request, INPUT_MISSING, or INVALID_INPUT for an unknown name or data that does not fit.
-    """
-    try:
-        request = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ZeroMindError(
-            ErrorKind.PREDICT_DATA, f'the body must be {{"inputs": [{{"name", "shape", "datatype", "data"}}]}}: {error}'
-        ) from None
-    inputs: dict[str, Value] = {}
-    for entry in request.inputs:
-        spec = find(interface.spec.inputs, entry.name)
-        if spec is None:
-            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model has no input {entry.name!r}; its inputs are {names}", entry.name)
-        if spec.name in inputs:
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is given twice", spec.name)
-        inputs[spec.name] = _samples(entry) if spec.name in interface.filtered_inputs else _tensor(entry, spec)
-    return InferRequest(complete(inputs, interface), request.id)
-
-
-def encode_infer(response: InferResponse, interface: Interface, model: str, request_id: str) -> bytes:
-    """The answer's JSON: flat data; a filtered output is BYTES, the JSON text of one sample each."""
-    outputs = []
-    for spec in interface.spec.outputs:
-        value = response.outputs[spec.name]
-        if isinstance(value, Encoded):
-            texts = [orjson.dumps(sample).decode() for sample in orjson.loads(value.data)]
-            outputs.append({"name": spec.name, "datatype": "BYTES", "shape": [len(texts)], "data": texts})
-        else:
-            data = numbers.to_json(value.reshape(-1))
-            outputs.append({"name": spec.name, "datatype": spec.datatype, "shape": value.shape, "data": data})
-    answer = {"model_name": model, "model_version": "1", "outputs": outputs}
-    if request_id:
-        answer["id"] = request_id
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _tensor(entry: _Input, spec: TensorSpec) -> Tensor:
-    if entry.datatype != spec.datatype:
-        text = f"input {spec.name!r} has datatype {entry.datatype!r}, the model takes {spec.datatype}"
-        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
-    if not spec.fits(entry.shape) or min(entry.shape, default=0) < 0:
-        text = f"input {spec.name!r} has shape {entry.shape}, the model takes {spec.shown_shape()}"
-        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
-    array = numbers.to_flat(entry.data, spec)
-    if array is None:  # nested lists, which the protocol allows, too
-        array = numbers.to_tensor(entry.data, spec)
-        if array.shape == tuple(entry.shape):
-            return array
-    elif array.size == math.prod(entry.shape):
-        return array.reshape(entry.shape)
-    text = f"input {spec.name!r} holds {array.size} elements, not those of shape {entry.shape}"
-    raise ZeroMindError(ErrorKind.INVALID_INPUT, text, spec.name)
-
-
-def _samples(entry: _Input) -> Encoded:
-    """A filtered input's samples, each sent as JSON text, as the list that its filters take."""
-    spec = TensorSpec(entry.name, "BYTES", (None,))
-    if entry.datatype != "BYTES" or len(entry.shape) != 1:
-        text = f"input {entry.name!r} has filters: send datatype BYTES of shape [samples], each element the JSON text of one sample"
-        raise ZeroMindError(ErrorKind.INVALID_INPUT, text, entry.name)
-    return Encoded("application/json", b"[" + b",".join(numbers.to_tensor(entry.data, spec).tolist()) + b"]")
+def _more(request: InferRequest) -> _More:
+    return request.parameters, request.priority, request.timeout_s, request.filters

@@ -27,8 +27,8 @@ EXTENSIONS = (
     "logging",
 )
 """What the server metadata names: the extensions of the protocol that are served."""
-VERSIONS = ("1",)
-"""The versions of every model."""
+VERSION = "1"
+"""The only version of every model."""
 
 
 class Served(Protocol):
@@ -71,7 +71,7 @@ def metadata(model_id: str, interface: Interface) -> dict[str, Any]:
     """The model metadata's JSON; sizes that are open are -1. A tensor with filters is BYTES, one element for each sample."""
     inputs = [_tensor(spec, interface, spec.name in interface.filtered_inputs) for spec in interface.spec.inputs]
     outputs = [_tensor(spec, interface, spec.name in interface.filtered_outputs) for spec in interface.spec.outputs]
-    return {"name": model_id, "versions": list(VERSIONS), "platform": interface.adapter, "inputs": inputs, "outputs": outputs}
+    return {"name": model_id, "versions": [VERSION], "platform": interface.adapter, "inputs": inputs, "outputs": outputs}
 
 
 def config(task: Served, interface: Interface) -> dict[str, Any]:

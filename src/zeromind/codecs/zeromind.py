@@ -36,10 +36,8 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
     if not body.strip():
         raise ZeroMindError(ErrorKind.PREDICT_DATA, "the request has no data: send a JSON object of input name → data")
     try:
-        fields = _OBJECT.decode(body)
-        if _may_repeat(body, fields):
-            strictjson.loads(body)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        fields = members(body)
+    except ValueError as error:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the body must be a JSON object of input name → data: {error}") from None
     inputs: dict[str, Value] = {}
     for name, raw in fields.items():
@@ -52,6 +50,17 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = Encoded("application/json", bytes(raw)) if filtered else numbers.to_tensor(raw, spec)
     return InferRequest(complete(inputs, interface))
+
+
+def members(text: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, their values not yet parsed. Raises ValueError for anything else, and for a name that stands twice."""
+    try:
+        fields = _OBJECT.decode(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if _may_repeat(text, fields):
+        strictjson.loads(text)
+    return fields
 
 
 def _may_repeat(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:

@@ -13,9 +13,10 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, zeromind
+from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, tensorflow_serving, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
+from zeromind.http.tensorflow_serving import TensorFlowNotFound
 
 _access = logging.getLogger("zeromind.access")
 
@@ -27,6 +28,7 @@ BUILT_IN: tuple[type[Handler], ...] = (
     *oip_repository.ROUTES,
     *oip_memory.ROUTES,
     *oip_settings.ROUTES,
+    *tensorflow_serving.ROUTES,
 )
 
 
@@ -39,7 +41,7 @@ def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[ty
         own = own_handlers(engine.config)
     rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
     rules[len(own) : len(own)] = more
-    rules.append((OipNotFound.route, OipNotFound, {"engine": engine}))
+    rules += [(missing.route, missing, {"engine": engine}) for missing in (OipNotFound, TensorFlowNotFound)]
     return tornado.web.Application(
         rules,
         default_handler_class=NotFound,

@@ -54,7 +54,6 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.BODY_TOO_LARGE: (413, 0),
     K.ROUTE_NOT_FOUND: (404, 0),
     K.METHOD_NOT_ALLOWED: (405, 0),
-    K.NOT_SUPPORTED: (501, 0),
     K.INTERNAL: (500, 0),
 }
 FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"

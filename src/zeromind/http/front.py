@@ -6,10 +6,12 @@ answer are all that is looked at. Whatever is unusual about a request sends it t
 
 from __future__ import annotations
 
+import abc
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import tornado.web
 from tornado import httputil
@@ -18,16 +20,17 @@ from zeromind.codecs import oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.http import envelope, oip_status
+from zeromind.http import compression, envelope, oip_status, terms
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
+from zeromind.http.terms import Terms
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
 PREDICT = "/model/predict?id="
-INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})/infer")
+INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:/versions/1)?/infer")
 _JSON = "application/json"
 _MOST_CODECS = 1024
 
@@ -59,8 +62,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return None
         kind, name = way
-        media = _media(headers)
-        return lambda exchange, body: kind(self, exchange, name, media, body).finish()
+        told: Any = kind.told(headers)
+        return lambda exchange, body: kind(self, exchange, name, told, body).finish()
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
         """The model's codec of the Open Inference Protocol, made once for each time that it is loaded."""
@@ -68,10 +71,10 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if codec is None or codec.interface is not interface:  # it was loaded anew
             if len(self.codecs) >= _MOST_CODECS:
                 self.codecs.clear()
-            codec = self.codecs[model_id] = oip.Codec(interface, model_id)
+            codec = self.codecs[model_id] = oip.Codec(interface, model_id, self.engine.regions)
         return codec
 
-    def _way(self, start_line: httputil.RequestStartLine) -> tuple[type[Prediction], str] | None:
+    def _way(self, start_line: httputil.RequestStartLine) -> tuple[type[Prediction | Inference], str] | None:
         method, path, _ = start_line
         if method == "POST":
             if path.startswith(PREDICT) and (name := _model_id(path[len(PREDICT) :])):
@@ -81,26 +84,17 @@ class Front(httputil.HTTPServerConnectionDelegate):
         return None
 
 
-class Prediction(httputil.HTTPMessageDelegate):
-    """One request to ``/model/predict``."""
+class _Short(httputil.HTTPMessageDelegate):
+    """One request for a prediction. ``told`` is what its head says of it."""
 
-    __slots__ = ("_body", "_exchange", "_front", "_media", "_model_id", "_submitted")
+    __slots__ = ("_body", "_exchange", "_front", "_model_id", "_submitted")
 
-    def __init__(self, front: Front, exchange: Exchange, model_id: str, media: str = _JSON, body: bytes = b"") -> None:
+    def __init__(self, front: Front, exchange: Exchange, model_id: str, body: bytes) -> None:
         self._front = front
         self._exchange = exchange
         self._model_id = model_id
-        self._media = media
         self._body: bytes | bytearray = body
         self._submitted: Entry | Late | None = None
-
-    def headers_received(
-        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
-    ) -> Awaitable[None] | None:
-        """Note what the body is."""
-        del start_line
-        self._media = _media(headers)
-        return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Gather the body, which the transport bounds."""
@@ -125,52 +119,133 @@ class Prediction(httputil.HTTPMessageDelegate):
         if self._submitted is not None:
             self._submitted.withdraw()
 
+    def _reply(self, answer: Answer) -> None:
+        self._submitted = None  # it knows this method: a circle, which would keep body and tensors until the collector comes
+        if isinstance(answer, ZeroMindError):
+            self._refuse(answer)
+            return
+        try:
+            fields, body = self._encode(answer)
+        except ZeroMindError as error:
+            self._refuse(error)
+        except Exception:
+            _log.exception("an answer of model %r could not be encoded", self._model_id)
+            self._refuse(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log"))
+        else:
+            self._respond(fields, body)
+
+    def _respond(self, fields: bytes, body: bytes) -> None:
+        self._exchange.respond(200, fields, body)
+
+    @abc.abstractmethod
+    def _decode(self, interface: Interface) -> InferRequest: ...
+
+    @abc.abstractmethod
+    def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]: ...
+
+    @abc.abstractmethod
+    def _refuse(self, fault: ZeroMindError) -> None: ...
+
+
+class Prediction(_Short):
+    """One request to ``/model/predict``; of its head the media type matters."""
+
+    __slots__ = ("_media",)
+
+    def __init__(self, front: Front, exchange: Exchange, model_id: str, told: str = _JSON, body: bytes = b"") -> None:
+        super().__init__(front, exchange, model_id, body)
+        self._media = told
+
+    @staticmethod
+    def told(headers: httputil.HTTPHeaders) -> str:
+        """The media type."""
+        media = headers.get("Content-Type", "")
+        return media if media == _JSON else media.partition(";")[0].strip().lower()
+
+    def headers_received(
+        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Note what the body is."""
+        del start_line
+        self._media = self.told(headers)
+        return None
+
     def _decode(self, interface: Interface) -> InferRequest:
         return codec.decode(bytes(self._body), self._media, interface)
 
-    def _reply(self, answer: Answer) -> None:
-        self._submitted = None  # it knows this method: a circle, which would keep body and tensors until the collector comes
-        code = 200
-        fields = envelope.FIELDS
+    def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
+        return envelope.FIELDS, codec.encode_response(answer)
+
+    def _refuse(self, fault: ZeroMindError) -> None:
+        self._exchange.respond(envelope.status(fault), envelope.fields(fault), envelope.body(fault))
+
+
+class Inference(_Short):
+    """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON, with or without bytes behind it."""
+
+    __slots__ = ("_asked", "_codec", "_terms")
+
+    def __init__(self, front: Front, exchange: Exchange, model_id: str, told: Terms = terms.USUAL, body: bytes = b"") -> None:
+        super().__init__(front, exchange, model_id, body)
+        self._terms = told
+
+    @staticmethod
+    def told(headers: httputil.HTTPHeaders) -> Terms:
+        """Where its JSON ends, and how bodies are compressed."""
+        return Terms.of(headers)
+
+    def headers_received(
+        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Note the terms."""
+        del start_line
+        self._terms = Terms.of(headers)
+        return None
+
+    def finish(self) -> None:
+        """The request is complete: expand its body, and have it answered."""
+        if not self._terms.came:
+            super().finish()
+        elif len(self._body) <= terms.AT_ONCE_BYTES // 4:
+            self._expanded(self._expand)
+        else:
+            asyncio.get_running_loop().run_in_executor(None, self._expand).add_done_callback(lambda done: self._expanded(done.result))
+
+    def _expand(self) -> bytes:
+        return compression.expanded(bytes(self._body), self._terms.came, self._front.engine.config.max_body_bytes)
+
+    def _expanded(self, result: Callable[[], bytes]) -> None:
         try:
-            if isinstance(answer, ZeroMindError):
-                code, fields, body = envelope.status(answer), envelope.fields(answer), self._encode_fault(answer)
-            else:
-                body = self._encode(answer)
-        except Exception:
-            _log.exception("an answer of model %r could not be encoded", self._model_id)
-            fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log")
-            code, body = envelope.status(fault), self._encode_fault(fault)
-        self._exchange.respond(code, fields, body)
-
-    def _encode(self, answer: InferResponse) -> bytes:
-        return codec.encode_response(answer)
-
-    def _encode_fault(self, fault: ZeroMindError) -> bytes:
-        return envelope.body(fault)
-
-
-class Inference(Prediction):
-    """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON."""
-
-    __slots__ = ("_codec", "_request_id")
+            self._body = result()
+        except ZeroMindError as error:
+            self._refuse(error)
+        else:
+            if not self._exchange.over:
+                super().finish()
 
     def _decode(self, interface: Interface) -> InferRequest:
-        codec = self._codec = self._front.codec(interface, self._model_id)
-        request = codec.decode(bytes(self._body), self._media)
-        self._request_id = request.id
+        self._codec = self._front.codec(interface, self._model_id)
+        request, self._asked = self._codec.decode(self._body, self._terms.json_bytes)
         return request
 
-    def _encode(self, answer: InferResponse) -> bytes:
-        return self._codec.encode(answer, self._request_id)
+    def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
+        encoded = self._codec.encode(answer, self._asked)
+        return terms.fields(encoded), encoded.body
 
-    def _encode_fault(self, fault: ZeroMindError) -> bytes:
-        return oip_status.body(fault)
+    def _respond(self, fields: bytes, body: bytes) -> None:
+        coding = self._terms.goes
+        if not coding:
+            self._exchange.respond(200, fields, body)
+            return
+        fields += b"Content-Encoding: %b\r\nVary: Accept-Encoding\r\n" % coding.encode()
+        if len(body) <= terms.AT_ONCE_BYTES:
+            self._exchange.respond(200, fields, compression.packed(body, coding))
+            return
+        packing = asyncio.get_running_loop().run_in_executor(None, compression.packed, body, coding)
+        packing.add_done_callback(lambda done: self._exchange.respond(200, fields, done.result()))
 
-
-def _media(headers: httputil.HTTPHeaders) -> str:
-    media = headers.get("Content-Type", "")
-    return media if media == _JSON else media.partition(";")[0].strip().lower()
+    def _refuse(self, fault: ZeroMindError) -> None:
+        self._exchange.respond(oip_status.status(fault), terms.fault_fields(fault), oip_status.body(fault))
 
 
 def _model_id(query: str) -> str:

@@ -1,34 +1,59 @@
-"""The Open Inference Protocol's dialect: inference with JSON tensors."""
+"""The Open Inference Protocol's dialect: inference with tensors as JSON or as bytes."""
 
 from __future__ import annotations
 
+import asyncio
+
 from zeromind.codecs import oip
+from zeromind.codecs.oip_answer import Asked
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
-from zeromind.http.oip_handler import OipHandler
+from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
 
 
 class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
-    route = "/v2/models/([^/]+)/infer"
+    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
     shown = "/v2/models/{id}/infer"
-    summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON."
+    summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
 
-    async def post(self, model_id: str) -> None:
-        """Answer with every output."""
-        request_id, codec = "", None
+    async def post(self, model_id: str, version: str | None) -> None:
+        """Answer with the outputs that are asked for."""
+        check_version(model_id, version)
+        told = Terms.of(self.request.headers)
+        body, bare = self.body, self.bare
+        if told.came:
+            body = await asyncio.to_thread(compression.expanded, body, told.came, self.engine.config.max_body_bytes)
+        decoded: list[tuple[oip.Codec, Asked]] = []
 
         def decode(interface: Interface) -> InferRequest:
-            nonlocal request_id, codec
-            codec = oip.Codec(interface, model_id)
-            request = codec.decode(self.body, self.content_type)
-            request_id = request.id
+            codec = oip.Codec(interface, model_id, self.engine.regions)
+            request, asked = codec.decode(body, told.json_bytes, bare)
+            decoded.append((codec, asked))
             return request
 
         response = await self.engine.infer(model_id, decode)
-        assert codec is not None, "it has decoded the request"  # noqa: S101 - a fault of ours
-        self.send(codec.encode(response, request_id))
+        codec, asked = decoded[0]
+        answer = codec.encode(response, asked)
+        data = answer.body
+        self.set_header("Content-Type", "application/octet-stream" if answer.json_bytes else "application/json")
+        if answer.json_bytes:
+            self.set_header("Inference-Header-Content-Length", str(answer.json_bytes))
+        if told.goes:
+            data = await asyncio.to_thread(compression.packed, data, told.goes)
+            self.set_header("Content-Encoding", told.goes)
+            self.set_header("Vary", "Accept-Encoding")
+        self.finish(data)
+
+    def encode_error(self, error: ZeroMindError) -> bytes:
+        """``{"error": sentence}``; of a coding that is not known the header tells those that are."""
+        if error.kind is ErrorKind.NOT_SUPPORTED:
+            self.set_header("Accept-Encoding", terms.CODINGS)
+        return super().encode_error(error)
 
 
 ROUTES: tuple[type[Handler], ...] = (Infer,)

@@ -7,13 +7,10 @@ from typing import Any
 import orjson
 
 from zeromind import strictjson
-from zeromind.codecs import oip_fault
+from zeromind.codecs import oip_fault, oip_model
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import oip_status
 from zeromind.http.handler import Handler, NotFound
-
-VERSION = "1"
-"""The only version of every model."""
 
 
 class OipHandler(Handler):
@@ -70,5 +67,5 @@ class OipNotFound(OipHandler, NotFound):
 
 def check_version(model_id: str, version: str | None) -> None:
     """Raise MODEL_NOT_FOUND for a version that is not the model's."""
-    if version not in (None, "", VERSION):
+    if version not in (None, "", oip_model.VERSION):
         raise oip_fault.no_version(model_id, str(version))

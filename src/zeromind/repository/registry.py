@@ -7,30 +7,26 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import time
 import weakref
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
-from zeromind.config.roots import locate
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor.order import Order
 from zeromind.observe.trace import Trace
 from zeromind.repository.catalogue import Catalogue
 from zeromind.repository.journal import Journal
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
+from zeromind.repository.ordering import order_for
 from zeromind.repository.plan import Base, Plan, again, changed, unknown
 from zeromind.repository.upload import Upload
 
 _log = logging.getLogger(__name__)
 
-VERSION = "1"
 STATES = {
     State.LOADING: "LOADING",
     State.READY: "READY",
@@ -194,7 +190,7 @@ class Registry:
         return Task.parse(plan.source), plan
 
     def _made(self, task: Task, plan: Plan) -> Model:
-        return Model(task, self._order(task, plan), self._config, self._trace.sampler(task.id), plan)
+        return Model(task, order_for(task, plan, self._config), self._config, self._trace.sampler(task.id), plan)
 
     async def _load_first(self, model: Model) -> Model:
         """Load a model whose id is free."""
@@ -272,44 +268,11 @@ class Registry:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _order(self, task: Task, plan: Plan) -> Order:
-        config, trusted = self._config, plan.trusted
-        roots = config.roots if plan.upload is None else (plan.upload.folder, *config.roots)
-        path = locate(task.model_file, roots, trusted)
-        if path is None:
-            where = "" if trusted else " beneath the roots of this pool"
-            raise ZeroMindError(
-                ErrorKind.MODEL_FILE,
-                f"the model file {task.model_file!r} is not readable{where}: check the path ('model_file'), or extend 'roots'",
-                task.model_file,
-            )
-        if task.model_type and config.model_types and task.model_type not in config.model_types:
-            allowed = ", ".join(config.model_types)
-            raise ZeroMindError(
-                ErrorKind.MODEL_TYPE_NOT_ALLOWED, f"this pool serves only {allowed}, not {task.model_type!r}", task.model_type
-            )
-        return Order(
-            task.source,
-            str(path),
-            tuple(map(str, roots)),
-            trusted,
-            (trusted and task.allow_code) or _beneath(path, config.code_roots),
-            config.model_types,
-            config.adapter_folders,
-            config.filter_folders,
-            task.threads or max(1, (os.cpu_count() or 1) // task.instances),
-            config.debug,
-        )
-
 
 def _entry(name: str, state: str, reason: str) -> dict[str, str]:
-    return {"name": name, "version": VERSION, "state": state, "reason": reason}
+    return {"name": name, "version": oip_model.VERSION, "state": state, "reason": reason}
 
 
 def _clean(model: Model) -> None:
     if model.plan.upload is not None:
         model.plan.upload.remove()
-
-
-def _beneath(path: Path, folders: tuple[Path, ...]) -> bool:
-    return any(path.is_relative_to(folder.resolve()) for folder in folders)

@@ -1,0 +1,48 @@
+"""What workers are told to load, by the rules of the pool: which files a task may name, and whether they may run code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zeromind.config.pool import PoolConfig
+from zeromind.config.roots import locate
+from zeromind.config.task import Task
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.order import Order
+from zeromind.repository.plan import Plan
+
+
+def order_for(task: Task, plan: Plan, config: PoolConfig) -> Order:
+    """The order for a task. Raises MODEL_FILE where its file is not to be had, MODEL_TYPE_NOT_ALLOWED."""
+    trusted = plan.trusted
+    roots = config.roots if plan.upload is None else (plan.upload.folder, *config.roots)
+    path = locate(task.model_file, roots, trusted)
+    if path is None:
+        where = "" if trusted else " beneath the roots of this pool"
+        raise ZeroMindError(
+            ErrorKind.MODEL_FILE,
+            f"the model file {task.model_file!r} is not readable{where}: check the path ('model_file'), or extend 'roots'",
+            task.model_file,
+        )
+    if task.model_type and config.model_types and task.model_type not in config.model_types:
+        allowed = ", ".join(config.model_types)
+        raise ZeroMindError(ErrorKind.MODEL_TYPE_NOT_ALLOWED, f"this pool serves only {allowed}, not {task.model_type!r}", task.model_type)
+    # What a client sends runs no code, wherever it is kept meanwhile.
+    allow_code = plan.upload is None and ((trusted and task.allow_code) or _beneath(path, config.code_roots))
+    return Order(
+        task.source,
+        str(path),
+        tuple(map(str, roots)),
+        trusted,
+        allow_code,
+        config.model_types,
+        config.adapter_folders,
+        config.filter_folders,
+        task.threads or max(1, (os.cpu_count() or 1) // task.instances),
+        config.debug,
+    )
+
+
+def _beneath(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(folder.resolve()) for folder in folders)
