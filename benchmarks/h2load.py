@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from zeromind.codecs.protobuf import field, varint
-from zeromind.grpc.call import framed
+from zeromind.grpc.encoding import framed
 
 MISSING = "h2load is not installed: apt-get install nghttp2-client (Debian, Ubuntu), brew install nghttp2 (macOS)"
 METHOD = "/inference.GRPCInferenceService/ModelInfer"

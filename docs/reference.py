@@ -59,7 +59,8 @@ def explained(option: Option) -> str:
 def routes() -> Iterator[str]:
     yield from ("", "## Routes", "", "| route | methods | |", "|---|---|---|")
     for handler in app.BUILT_IN:
-        yield f"| `{handler.shown or handler.route}` | {', '.join(handler.methods())} | {handler.summary} |"
+        shown = (handler.shown or handler.route).replace("|", r"\|")  # which ends a cell, also in code
+        yield f"| `{shown}` | {', '.join(handler.methods())} | {handler.summary} |"
 
 
 def errors() -> Iterator[str]:

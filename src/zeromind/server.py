@@ -19,7 +19,7 @@ from zeromind.errors import ConfigError
 from zeromind.grpc import listener as grpc_listener
 from zeromind.grpc.frame import PREFACE
 from zeromind.grpc.service import Service
-from zeromind.http import app, envelope, listing
+from zeromind.http import app, envelope, openapi
 from zeromind.http.doorway import Guest
 from zeromind.http.front import Front
 from zeromind.http.limits import Limits
@@ -98,7 +98,8 @@ class Server:
 
 def _application(engine: Engine) -> tornado.web.Application:
     own = app.own_handlers(engine.config)
-    return app.build(engine, pages.rules(listing.routes([*own, *app.BUILT_IN]), listing.faults()), own)
+    document = openapi.document(app.BUILT_IN, own, [(page.route, page.summary) for page in pages.LISTED])
+    return app.build(engine, pages.rules(document), own, document)
 
 
 def _bind(host: str, port: int, key: str) -> list[socket.socket]:

@@ -106,6 +106,14 @@ def test_a_token_in_one_input_leaves_the_other_alone():
     assert inputs["k"].tolist() == [9007199254740993]
 
 
+def test_bfloat16_is_rounded_and_has_its_bounds():
+    model = interface(TensorSpec("x", "BF16", (None, 2)))
+    for body in (b'{"instances": [[0.1, 1]]}', b'{"instances": [[0.1, NaN]]}'):
+        assert asked(body, model)["x"][0, 0] == np.float32(0.10009765625)
+    for body in (b'{"instances": [[3.4e38, 1]]}', b'{"instances": [[3.4e38, NaN]]}'):
+        assert "'x'" in refused(body, model).message
+
+
 def test_a_token_within_text_is_text():
     assert asked(b'{"instances": ["NaN", "Infinity \\" NaN"]}', TEXTS)["text"].tolist() == [b"NaN", b'Infinity " NaN']
 

@@ -8,8 +8,8 @@ import pytest
 
 from zeromind.console import pages
 from zeromind.errors import ErrorKind
-from zeromind.http import app, envelope
-from zeromind.http.examples import EXAMPLES
+from zeromind.http import app, envelope, openapi
+from zeromind.http.examples import EXAMPLES, Example
 
 FILES = sorted(path for path in pages.FOLDER.iterdir() if path.suffix in pages.MEDIA)
 PARTS = [path for path in FILES if path.suffix != ".html"]
@@ -94,13 +94,25 @@ def test_the_operators_routes_come_first(pool):
 def test_docs_list_every_route_with_its_methods(pool):
     text = pool.request("/docs")[2].decode()
     articles = dict(re.findall(r'<article class="card stack" id="([^"]+)">(.*?)</article>', text, re.DOTALL))
-    for handler in app.BUILT_IN:
-        article = articles[handler.shown or handler.route]
-        assert re.findall(r'class="method">(\w+)<', article) == handler.methods()
+    for path, handler in [(path, one) for one in app.BUILT_IN for path, _ in openapi.paths(one)]:
+        assert re.findall(r'class="method">(\w+)<', articles[path]) == handler.methods()
     assert {"/console", "/docs", "/hello/{name}"} <= articles.keys()
     assert "Greets <code>name</code>, &lt;b&gt;boldly&lt;/b&gt;." in articles["/hello/{name}"]
     for path in TEN:
         assert f"curl {pool.url}{path}" in articles[path] or f"{pool.url}{path}" in articles[path]
+
+
+def test_docs_are_made_of_the_openapi_document(pool):
+    text = pool.request("/docs")[2].decode()
+    document = json.loads(pool.request("/openapi.json")[2])
+    assert re.findall(r'<article class="card stack" id="([^"]+)">', text) == [
+        path for tag in document["tags"] for path, item in document["paths"].items() if str([tag["name"]]) in str(item)
+    ]
+    assert re.findall(r'<h2 id="group-\d+">([^<]+)<', text) == [tag["name"] for tag in document["tags"]]
+    assert {"Of this pool", "0Mind", "Open Inference Protocol", "Pages"} <= {tag["name"] for tag in document["tags"]}
+    article = text.partition('id="/model/drop"')[2].partition("</article>")[0]
+    for part in ("GET, POST: what it takes and gives", "<code>id</code>", "model id not found", "&quot;unload_time&quot;: number"):
+        assert part in article
 
 
 def test_docs_list_every_fault(pool):
@@ -117,13 +129,16 @@ def test_the_page_is_written_for_the_address_under_which_it_was_reached(pool):
 
 
 def test_examples_are_quoted_for_a_shell():
-    example = {"target": "/x?a=1&b=2", "body": '{"a": "it\'s"}', "file": "", "media": "application/json"}
+    example = {"target": "/x?a=1&b=2", "body": '{"a": "it\'s"}', "file": "", "media": "application/json", "method": "POST"}
     line = pages.curl("http://h", example)
     assert shlex.split(line) == ["curl", "-H", "Content-Type: application/json", "-d", '{"a": "it\'s"}', "http://h/x?a=1&b=2"]
+    bare = Example("/x", "", method="POST").as_dict()
+    assert pages.curl("http://h", bare) == "curl -X POST http://h/x"
 
 
 def test_each_of_the_ten_requests_has_an_example():
-    assert EXAMPLES.keys() == TEN
+    assert EXAMPLES.keys() >= TEN
+    assert EXAMPLES.keys() <= {handler.shown or handler.route for handler in app.BUILT_IN}
     assert all(EXAMPLES.values())
 
 
@@ -133,7 +148,9 @@ def test_the_examples_tell_the_truth(demo):
         body = (pages.FOLDER.parents[2] / example.file).read_bytes() if example.file else example.body.encode() or None
         status, _, answer = demo.request(example.target, body, **{"Content-Type": example.media})
         assert status == 200, answer
-        assert_alike(json.loads(example.answer.replace(", …", "")), json.loads(answer), whole="…" not in example.answer)
+        assert bool(example.answer) is bool(answer)
+        if answer:
+            assert_alike(json.loads(example.answer.replace(", …", "")), json.loads(answer), whole="…" not in example.answer)
 
 
 def assert_alike(example, answer, whole):
@@ -144,8 +161,8 @@ def assert_alike(example, answer, whole):
             if key not in ("python", "memory_consumed", "memory_released", "total", "available"):
                 assert_alike(value, answer[key], whole)
     elif isinstance(example, list):
-        assert len(example) == len(answer)
-        for one, other in zip(example, answer, strict=True):
+        assert len(example) == len(answer) if whole else len(example) <= len(answer)
+        for one, other in zip(example, answer, strict=whole):
             assert_alike(one, other, whole)
     elif isinstance(example, float):
         assert isinstance(answer, (int, float))

@@ -159,14 +159,6 @@ def test_other_versions_and_outputs_are_refused(triton):
     assert (code, message) == ("INVALID_ARGUMENT", "the model has no output 'y'; its outputs are 'sum'")
 
 
-def test_what_is_not_served_says_so(triton):
-    given = triton_grpc.InferInput("x", [1, 3], "FP32")
-    given.set_shared_memory("region", 12)
-    assert refused(triton.infer, "sum", [given])[0] == "INVALID_ARGUMENT"
-    output = triton_grpc.InferRequestedOutput("sum", class_count=1)
-    assert refused(triton.infer, "sum", [tensor("x", np.zeros((1, 3), np.float32))], outputs=[output])[0] == "INVALID_ARGUMENT"
-
-
 def test_malformed_messages_are_refused(raw):
     assert raw.fails("ModelInfer", b"\xff\xff\xff\xff") == (
         grpc.StatusCode.INVALID_ARGUMENT,

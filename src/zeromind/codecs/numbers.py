@@ -42,13 +42,16 @@ def from_values(data: Any, spec: TensorSpec) -> Tensor:
     floats = spec.dtype.kind == "f"
     try:
         values = msgspec.convert(data, _type(spec.datatype, len(spec.shape), bounded=not floats))
-        with np.errstate(over="raise"):
-            array = np.array(values, np.float64 if floats else spec.dtype).astype(spec.dtype)
-    except (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError) as error:
+        given = np.array(values, np.float64 if floats else spec.dtype)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
         raise _refused(spec, _reason(error)) from None
+    with np.errstate(over="ignore"):
+        array = datatypes.rounded(given.astype(spec.dtype), spec.datatype)
     if array.size == 0:
         raise _refused(spec, "it holds no rows")
-    return datatypes.rounded(spec.check(array), spec.datatype)
+    if floats and (np.isinf(array) & np.isfinite(given)).any():
+        raise _refused(spec, "it holds a number that is too large")
+    return spec.check(array)
 
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:

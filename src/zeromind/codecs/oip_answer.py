@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 
 from zeromind import datatypes
-from zeromind.codecs.classification import classify
+from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import Bytes, Memory, refused, to_raw, to_wire
+from zeromind.codecs.oip_tensors import Bytes, Memory, refused, to_raw
 from zeromind.tensors import InferResponse, Interface, Tensor
 
 _MOST_HEADS = 64
@@ -74,13 +74,10 @@ class Asked:
 
     def _output(self, one: Wanted, response: InferResponse, memory: Memory) -> tuple[dict[str, Any], list[Bytes]]:
         """The entry of an output, and its bytes if it has some."""
-        datatype, array = to_wire(response.outputs[one.spec.name], one.spec)
-        if one.top:
-            labels = self.interface.labels.get(one.spec.name, ())
-            datatype, array = "BYTES", classify(array, one.top, self.interface.spec.batches, labels)
+        datatype, array = offered(one, response, self.interface)
         entry: dict[str, Any] = {"name": one.spec.name, "datatype": datatype, "shape": array.shape}
         if one.region:
-            _put(one, to_raw(array, datatype), memory)
+            put(one, to_raw(array, datatype), memory)
         elif one.binary:
             data = to_raw(array, datatype)
             return {**entry, "parameters": {"binary_data_size": len(data)}}, [data]
@@ -101,16 +98,6 @@ def _binary(one: Wanted, value: Tensor) -> dict[str, Any]:
 def _joined(head: bytes, buffers: Sequence[Any]) -> Answer:
     body = b"".join((head, *buffers))
     return Answer(body, len(head) if len(body) > len(head) else 0)
-
-
-def _put(one: Wanted, data: Bytes, memory: Memory) -> None:
-    if len(data) > one.region_bytes:
-        raise refused(
-            f"shared memory size specified with the request for output '{one.spec.name}' ({one.region_bytes} bytes) should be at least "
-            f"{len(data)} bytes to hold the results",
-            one.spec.name,
-        )
-    memory.write(one.region, one.region_offset, data)
 
 
 def _listed(array: Tensor, datatype: str, name: str) -> Any:

@@ -6,7 +6,6 @@ them again and again, byte by byte the same, and of it follow names, shapes, siz
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from zeromind.codecs.protobuf import field, spans, varint
-from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
+from zeromind.codecs import protobuf
+from zeromind.codecs.oip_parameters import Wanted
+from zeromind.codecs.oip_tensors import Span
+from zeromind.codecs.protobuf import field, varint
+from zeromind.tensors import InferRequest, InferResponse, Interface, TensorSpec, Value, find
 
 _RAW = 7
 _MOST_FRAMES = 256
@@ -25,32 +27,15 @@ _UNLIKE = ("BYTES", "BOOL", "BF16")
 """Types whose bytes are not just the array's, or have to be looked at."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
-    """An input and where its bytes are."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-    def array(self, data: bytes) -> Tensor:
-        """The input, read-only; aligned, since adapters may insist on that."""
-        if self.begin % self.dtype.itemsize:
-            return np.frombuffer(data[self.begin : self.end], self.dtype).reshape(self.shape)
-        return np.ndarray(self.shape, self.dtype, data, self.begin)
-
-
 class Frame:
     """What a request says besides its data."""
 
     def __init__(
-        self, model: str, interface: Interface, places: Sequence[_Place], gaps: Mapping[int, bytes], outputs: Sequence[TensorSpec]
+        self, model: str, interface: Interface, spans: Mapping[str, Span], gaps: Mapping[int, bytes], outputs: Sequence[TensorSpec]
     ) -> None:
         self.model = model
         self.interface = interface
-        self._places = places
+        self._spans = tuple(spans.items())
         self._gaps = tuple(gaps.items())
         self._outputs = tuple(spec.name for spec in outputs)
         self._datatypes = tuple(spec.datatype for spec in outputs)
@@ -62,7 +47,7 @@ class Frame:
 
     def decode(self, data: bytes) -> InferRequest:
         """The request in a message that fits."""
-        inputs: dict[str, Value] = {place.name: place.array(data) for place in self._places}
+        inputs: dict[str, Value] = {name: span.array(data) for name, span in self._spans}
         return InferRequest(inputs)
 
     def encode(self, response: InferResponse) -> list[bytes]:
@@ -103,28 +88,29 @@ class Frames:
         frame = self._frames.get(data[:begin])
         return frame if frame is not None and frame.fits(data) else None
 
-    def learn(self, data: bytes, message: Any, request: InferRequest, interface: Interface, outputs: Sequence[TensorSpec]) -> None:
+    def learn(self, data: bytes, message: Any, request: InferRequest, interface: Interface, wanted: Sequence[Wanted]) -> None:
         """Remember a message that was found sound, and what it means, if it is plain: no parameters, no id, all inputs raw."""
+        outputs = [one.spec for one in wanted]
         if message.id or message.parameters or interface.filtered or any(spec.datatype in _UNLIKE for spec in outputs):
             return
         if any(tensor.parameters for tensor in (*message.inputs, *message.outputs)):
             return
-        raws = spans(data, _RAW, _MOST_FRAME_BYTES)
+        raws = protobuf.spans(data, _RAW, _MOST_FRAME_BYTES)
         if not raws or len(raws) != len(message.inputs) or len(raws) != len(request.inputs):
             return
-        places = {}
+        spans = {}
         for tensor, (begin, end) in zip(message.inputs, raws, strict=True):
             spec = find(interface.spec.inputs, tensor.name)
             value = request.inputs.get(spec.name) if spec else None
             if spec is None or tensor.datatype != spec.datatype or spec.datatype in _UNLIKE or not isinstance(value, np.ndarray):
                 return
-            places[spec.name] = _Place(spec.name, value.dtype, value.shape, begin, end)
+            spans[spec.name] = Span(value.dtype, value.shape, begin, end)
         gaps = {here[1]: data[here[1] : there[0]] for here, there in itertools.pairwise(raws)}
         if len(self._frames) >= _MOST_FRAMES:
             self._frames.clear()
             self._begins.clear()
         begin = raws[0][0]
-        in_order = [places[name] for name in request.inputs]
+        in_order = {name: spans[name] for name in request.inputs}
         self._frames[data[:begin]] = Frame(message.model_name, interface, in_order, gaps, outputs)
         self._begins[len(data)] = begin
 

@@ -5,17 +5,22 @@ Tensors travel as ``codecs.oip_tensors`` has them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from zeromind.codecs import oip_parameters
 from zeromind.codecs.oip_frame import output
-from zeromind.codecs.oip_tensors import check_datatype, check_shape, from_raw, refused, to_encoded, to_objects, to_raw, to_wire
+from zeromind.codecs.oip_outputs import offered, put
+from zeromind.codecs.oip_parameters import selection
+from zeromind.codecs.oip_tensors import Memory, check_datatype, check_shape, from_raw, refused, to_encoded, to_objects, to_raw
 from zeromind.codecs.protobuf import Schema, count, field, varint
 from zeromind.codecs.zeromind import complete
-from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
+from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, Value, find
 
+EMPTY_FINAL = "triton_enable_empty_final_response"
+"""The parameter with which a request wants to be told of the end of its responses by one without outputs."""
 MOST_FIELDS = 1 << 18
 """Of one message, its inner ones included."""
 _SMALL_BYTES = 1 << 16
@@ -47,79 +52,99 @@ def check_infer(data: bytes) -> None:
             raise refused(f"the message is refused: {error}; tensors travel in raw_input_contents") from None
 
 
-def decode_infer(request: Any, interface: Interface) -> InferRequest:
-    """The request in a ``ModelInferRequest``; its requested outputs are only checked: see ``encode_response``.
+class Asked:
+    """What a ``ModelInferRequest`` wants of its answer."""
 
-    Raises INVALID_INPUT for names that are unknown or stand twice, data that do not fit, and what is not served (shared
-    memory, classification), INPUT_MISSING.
+    __slots__ = ("id", "interface", "model", "wanted")
+
+    def __init__(self, request: Any, interface: Interface) -> None:
+        self.model: str = request.model_name
+        self.id: str = request.id
+        self.interface = interface
+        self.wanted = selection([(one.name, _plain(one.parameters)) for one in request.outputs], interface, True)
+
+    def encode(self, response: InferResponse, memory: Memory) -> list[bytes]:
+        """A ``ModelInferResponse`` as the pieces of its bytes: the wanted outputs in their order, raw; one in shared memory is empty.
+
+        Written by hand: a big tensor is copied once, not into a message and out of it again. Raises INVALID_INPUT for shared memory
+        that is gone or too small.
+        """
+        head = empty_response(self.model, self.id)
+        tail: list[bytes] = []
+        for one in self.wanted:
+            datatype, array = offered(one, response, self.interface)
+            data = bytes(to_raw(array, datatype))
+            head.append(output(one.spec.name, datatype, array.shape))
+            if one.region:
+                put(one, data, memory)
+                data = b""
+            tail += (b"\x32" + varint(len(data)), data)  # raw_output_contents = 6
+        return [b"".join(head), *tail]
+
+
+def decode(request: Any, interface: Interface, memory: Memory, bare: bool = False) -> tuple[InferRequest, Asked]:
+    """The request in a ``ModelInferRequest``, and what it wants of its answer.
+
+    ``bare`` asks for the model without its filters, as the request itself may. Raises INPUT_MISSING, or INVALID_INPUT for names that are
+    unknown or stand twice, parameters that cannot be, and data that do not fit.
     """
+    parameters = _plain(request.parameters)
+    parameters.pop(EMPTY_FINAL, None)
+    fields = oip_parameters.request_fields(parameters)
+    if bare:
+        fields["filters"] = False
+    if not fields.pop("filters", True) and interface.filtered:
+        interface, fields["filters"] = interface.bare, False
     inputs: dict[str, Value] = {}
-    raws = request.raw_input_contents
-    if raws and len(raws) != len(request.inputs):
-        raise refused(f"raw_input_contents has {len(raws)} entries for {len(request.inputs)} inputs: send one for each, in their order")
-    for index, tensor in enumerate(request.inputs):
+    raws = iter(request.raw_input_contents) if request.raw_input_contents else None
+    for tensor in request.inputs:
         spec = find(interface.spec.inputs, tensor.name)
         if spec is None:
             names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
             raise refused(f"the model has no input {tensor.name!r}; its inputs are {names}", tensor.name)
         if spec.name in inputs:
             raise refused(f"input {spec.name!r} is given twice", spec.name)
-        if tensor.parameters:
-            _check_parameters(tensor)
-        if not raws:
-            array = _typed(tensor)
-        elif tensor.HasField("contents"):
-            raise refused(f"input {spec.name!r} has contents beside raw_input_contents: send one of them", spec.name)
-        else:
-            array = from_raw(tensor.name, tensor.datatype, tensor.shape, raws[index])
+        array = _array(tensor, raws, memory)
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = to_encoded(array, spec, interface.media.get(spec.name, ())) if filtered else spec.check(array)
-    requested(request, interface)
-    return InferRequest(complete(inputs, interface), request.id)
-
-
-def encode_response(request: Any, interface: Interface, response: InferResponse) -> list[bytes]:
-    """A ``ModelInferResponse`` as the pieces of its bytes: the requested outputs in the order of the request, raw.
-
-    Written by hand: a big tensor is copied once, not into a message and out of it again.
-    """
-    head = [field(1, request.model_name.encode()), b"\x12\x011"]  # model_version = "1"
-    if request.id:
-        head.append(field(3, request.id.encode()))
-    tail: list[bytes] = []
-    for spec in requested(request, interface):
-        datatype, array = to_wire(response.outputs[spec.name], spec)
-        data = bytes(to_raw(array, datatype))
-        head.append(output(spec.name, datatype, array.shape))
-        tail += (b"\x32" + varint(len(data)), data)  # raw_output_contents = 6
-    return [b"".join(head), *tail]
+    if raws is not None and next(raws, None) is not None:
+        raise refused("raw_input_contents has more entries than there are inputs that are not in shared memory: send one for each of these")
+    return InferRequest(complete(inputs, interface), request.id, **fields), Asked(request, interface)
 
 
 def empty_response(model: str, request_id: str) -> list[bytes]:
     """A ``ModelInferResponse`` without outputs."""
-    return [field(1, model.encode()) + b"\x12\x011" + (field(3, request_id.encode()) if request_id else b"")]
+    return [field(1, model.encode()), b"\x12\x011", *([field(3, request_id.encode())] if request_id else ())]  # model_version = "1"
 
 
 def wants_empty_final(request: Any) -> bool:
     """Whether a ``ModelInferRequest`` wants to be told of the end of its responses by one without outputs."""
-    name = "triton_enable_empty_final_response"
-    return name in request.parameters and bool(request.parameters[name].bool_param)
-
-
-def describe(interface: Interface) -> dict[str, Any]:
-    """The fields ``inputs``, ``outputs`` and ``platform`` of a ``ModelMetadataResponse``."""
-    inputs = [_describe(spec, spec.name in interface.filtered_inputs) for spec in interface.spec.inputs]
-    outputs = [_describe(spec, spec.name in interface.filtered_outputs) for spec in interface.spec.outputs]
-    return {"platform": interface.adapter, "inputs": inputs, "outputs": outputs}
-
-
-def _describe(spec: TensorSpec, filtered: bool) -> dict[str, Any]:
-    if filtered:
-        return {"name": spec.name, "datatype": "BYTES", "shape": [-1]}
-    return {"name": spec.name, "datatype": spec.datatype, "shape": [-1 if size is None else size for size in spec.shape]}
+    return EMPTY_FINAL in request.parameters and bool(request.parameters[EMPTY_FINAL].bool_param)
 
 
 # --- tensors that come
+
+
+def _plain(parameters: Any) -> dict[str, Any]:
+    """Plain values of a map of ``InferParameter``, by name."""
+    return {name: getattr(value, kind) for name, value in parameters.items() if (kind := value.WhichOneof("parameter_choice"))}
+
+
+def _array(tensor: Any, raws: Iterator[bytes] | None, memory: Memory) -> Tensor:
+    """The array of an input: from shared memory, from the next of ``raws``, or from its ``contents``."""
+    parameters = _plain(tensor.parameters) if tensor.parameters else {}
+    place = oip_parameters.place(f"input {tensor.name!r}", parameters) if parameters else None
+    if tensor.HasField("contents") and (place or raws):
+        where = "shared memory" if place else "raw_input_contents"
+        raise refused(f"input {tensor.name!r} has contents beside {where}: send one of them", tensor.name)
+    if place:
+        return from_raw(tensor.name, tensor.datatype, tensor.shape, memory.read(place.region, place.offset, place.byte_size))
+    if raws is None:
+        return _typed(tensor)
+    raw = next(raws, None)
+    if raw is None:
+        raise refused(f"raw_input_contents has no entry for input {tensor.name!r}: send one for each input, in their order", tensor.name)
+    return from_raw(tensor.name, tensor.datatype, tensor.shape, raw)
 
 
 def _typed(tensor: Any) -> Tensor:
@@ -138,29 +163,3 @@ def _typed(tensor: Any) -> Tensor:
     if dtype.kind in "iu" and count and not np.iinfo(dtype).min <= wide.min() <= wide.max() <= np.iinfo(dtype).max:
         raise refused(f"input {tensor.name!r} holds numbers from {wide.min()} to {wide.max()}: not {tensor.datatype}", tensor.name)
     return wide.astype(dtype, copy=False).reshape(shape)
-
-
-def _check_parameters(tensor: Any) -> None:
-    """Refuse what changes where a tensor comes from or what is answered; other parameters are hints."""
-    for name in ("shared_memory_region", "classification"):
-        if name in tensor.parameters:
-            raise refused(f"tensor {tensor.name!r} has the parameter {name!r}, which is not served over gRPC here", tensor.name, name)
-
-
-def requested(request: Any, interface: Interface) -> Sequence[TensorSpec]:
-    """The outputs that a ``ModelInferRequest`` asks for, in its order. Raises INVALID_INPUT."""
-    if not request.outputs:
-        return interface.spec.outputs
-    specs: list[TensorSpec] = []
-    for wanted in request.outputs:
-        spec = find(interface.spec.outputs, wanted.name)
-        if spec is None:
-            names = ", ".join(repr(spec.name) for spec in interface.spec.outputs)
-            raise refused(f"the model has no output {wanted.name!r}; its outputs are {names}", wanted.name)
-        if spec in specs:
-            raise refused(f"output {spec.name!r} is asked for twice", spec.name)
-        if wanted.parameters:
-            _check_parameters(wanted)
-        specs.append(spec)
-    return specs
-

@@ -13,7 +13,8 @@ from zeromind.config.options import TASK, Option
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a task may be called."""
 _KNOWN: dict[str, Option] = {option.key: option for option in TASK}
 _MOST_DIMENSIONS = 32
 
@@ -65,7 +66,7 @@ class Task:
             problem = _KNOWN[key].problem(value)
             if problem:
                 raise _wrong(key, f"task key {key!r} {problem}")
-        if not _ID.fullmatch(values["id"]):
+        if not ID.fullmatch(values["id"]):
             raise _wrong("id", f"task id {values['id']!r} may hold letters, digits, '.', '_' and '-' only, at most 128, the first no sign")
         if values["default_priority_level"] > values["priority_levels"]:
             raise _wrong("default_priority_level", "task key 'default_priority_level' must be one of the 'priority_levels'")

@@ -7,11 +7,14 @@ addresses, so that they work behind a proxy's prefix, and nothing from other hos
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import tornado.escape
 import tornado.web
+
+from zeromind.console.listing import Listing
 
 FOLDER = Path(__file__).parent
 MEDIA = {
@@ -96,12 +99,11 @@ class Docs(Page):
     """Every route and every fault."""
 
     route = "/docs"
-    summary = "This page: every route with its methods, and the table of errors."
+    summary = "This page: every route, what it takes and gives, and the table of errors."
 
-    def initialize(self, routes: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]]) -> None:
+    def initialize(self, listing: Listing) -> None:
         """Take what is to be listed."""
-        self._routes = routes
-        self._faults = faults
+        self._listing = listing
 
     def get_template_path(self) -> str:
         """Templates lie here too."""
@@ -110,12 +112,20 @@ class Docs(Page):
     def get(self) -> None:
         """The page; its examples speak of the address under which the reader reached it."""
         base = f"{self.request.protocol}://{self.request.host}"
-        self.render("docs.html", routes=self._routes, faults=self._faults, curl=lambda example: curl(base, example))
+        self.render("docs.html", listing=self._listing, curl=lambda example: curl(base, example), marked=marked)
+
+
+def marked(text: str) -> str:
+    """HTML of a text in which what stands between backquotes is code."""
+    parts = enumerate(map(tornado.escape.xhtml_escape, text.split("`")))
+    return "".join(f"<code>{part.strip()}</code>" if place % 2 else part for place, part in parts)
 
 
 def curl(base: str, example: Mapping[str, str]) -> str:
     """The command line that sends an example, quoted for a POSIX shell."""
     words = ["curl"]
+    if example["method"] != ("POST" if example["body"] or example["file"] else "GET"):
+        words += ["-X", example["method"]]
     if example["body"]:
         words += ["-H", f"Content-Type: {example['media']}", "-d", example["body"]]
     elif example["file"]:
@@ -123,16 +133,15 @@ def curl(base: str, example: Mapping[str, str]) -> str:
     return shlex.join([*words, base + example["target"]])
 
 
-def rules(routes: Sequence[Mapping[str, Any]], faults: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """The pages' rules.
+LISTED: tuple[type[Page], ...] = (Console, Docs)
+"""Those that a list of routes shows."""
 
-    ``routes``: ``{"path", "methods", "summary", "examples"}`` of each route that /docs is to list besides the pages themselves, an
-    example being ``{"target", "body", "file", "media", "answer"}``; ``faults``: ``{"code", "status", "name", "meaning"}``.
-    """
-    pages = [{"path": page.route, "methods": page.SUPPORTED_METHODS, "summary": page.summary, "examples": ()} for page in (Console, Docs)]
+
+def rules(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The pages' rules; ``document`` is the OpenAPI document that /docs shows."""
     return [
         (Console.route, Console),
         (r"/console/", Slash),
         (r"/console/([a-z]+\.(?:css|js|svg))", Part),
-        (Docs.route, Docs, {"routes": (*routes, *pages), "faults": faults}),
+        (Docs.route, Docs, {"listing": Listing(document)}),
     ]

@@ -259,8 +259,12 @@ class Connection(asyncio.Protocol):
                 self._end()
 
     def _flush_soon(self) -> None:
-        """Write when the loop turns: what is answered together goes out together."""
-        if not self._flushing:
+        """Write when the loop turns: what is answered together goes out together. A lone answer need not wait for that."""
+        if self._flushing:
+            return
+        if not self._http2.calls:
+            self._flush()
+        else:
             self._flushing = True
             self._site.loop.call_soon(self._flush)
 

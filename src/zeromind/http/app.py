@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 import tornado.web
 
 from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import health, oip, oip_memory, oip_models, oip_repository, oip_settings, tensorflow_serving, zeromind
+from zeromind.http import generate, health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.oip_handler import OipNotFound
 from zeromind.http.tensorflow_serving import TensorFlowNotFound
@@ -24,18 +25,26 @@ BUILT_IN: tuple[type[Handler], ...] = (
     *zeromind.ROUTES,
     *health.ROUTES,
     *oip.ROUTES,
+    *generate.ROUTES,
     *oip_models.ROUTES,
     *oip_repository.ROUTES,
     *oip_memory.ROUTES,
     *oip_settings.ROUTES,
     *tensorflow_serving.ROUTES,
+    *openapi.ROUTES,
 )
 
 
-def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[type[Handler]] | None = None) -> tornado.web.Application:
+def build(
+    engine: Engine,
+    more: Iterable[tuple[Any, ...]] = (),
+    own: Sequence[type[Handler]] | None = None,
+    document: Mapping[str, Any] | None = None,
+) -> tornado.web.Application:
     """The application: the operator's routes first, then ``more`` (Tornado rules), then the built-in ones.
 
-    ``own`` are the operator's handlers where they have been loaded already. Raises ConfigError for a handler folder that cannot be read.
+    ``own`` are the operator's handlers where they have been loaded already, ``document`` is the OpenAPI document where it has been made.
+    Raises ConfigError for a handler folder that cannot be read.
     """
     if own is None:
         own = own_handlers(engine.config)
@@ -47,6 +56,7 @@ def build(engine: Engine, more: Iterable[tuple[Any, ...]] = (), own: Sequence[ty
         default_handler_class=NotFound,
         default_handler_args={"engine": engine},
         log_function=_log_access,
+        document=orjson.dumps(document or openapi.document(BUILT_IN, own)),
     )
 
 

@@ -38,15 +38,16 @@ def chosen(accepted: str) -> str:
 
     Of equals the first is taken; what has no weight, or one that is none, weighs as ever (RFC 9110, section 12.5.3).
     """
-    best, most = "", 0.0
+    weights: dict[str, float] = {}
     for item in accepted.split(","):
         name, _, rest = item.partition(";")
         name = name.strip().lower()
-        name = "gzip" if name in ("*", "x-gzip") else name
-        weight = _weight(rest)
-        if name in ("gzip", "deflate", "identity") and weight > most:
-            best, most = name, weight
-    return "" if best == "identity" else best
+        weights.setdefault("gzip" if name == "x-gzip" else name, _weight(rest))
+    others = weights.get("*", 0.0)
+    for name in ("gzip", "deflate"):
+        weights.setdefault(name, others)
+    best = max((name for name in weights if name in ("gzip", "deflate", "identity")), key=weights.__getitem__)
+    return "" if best == "identity" or not weights[best] else best
 
 
 def packed(body: bytes, coding: str) -> bytes:

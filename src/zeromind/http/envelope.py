@@ -71,8 +71,7 @@ def status(error: ZeroMindError) -> int:
 
 def body(error: ZeroMindError) -> bytes:
     """``{"errors": [{"code", "message", "params"}]}``; parameters that JSON has no form for become text, endless text is cut."""
-    message, params = _text(error.message, _MOST_MESSAGE), [_plain(param) for param in error.params]
-    return orjson.dumps({"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]})
+    return orjson.dumps(_enveloped(error))
 
 
 def plain(sentence: str) -> bytes:
@@ -81,11 +80,17 @@ def plain(sentence: str) -> bytes:
 
 
 def refusal(status: int, message: str, max_body_bytes: int) -> bytes:
-    """The same for what the transport refuses before a handler sees it: ``message`` is its sentence."""
-    if status != 413:
-        return body(ZeroMindError(ErrorKind.INTERNAL, message))
-    text = f"the body is larger than {max_body_bytes} bytes: send less, or raise 'max_body_bytes' of the pool"
-    return body(ZeroMindError(ErrorKind.BODY_TOO_LARGE, text, max_body_bytes))
+    """What the transport refuses before a handler sees it, ``message`` being its sentence: in the form of every dialect at once."""
+    error = ZeroMindError(ErrorKind.INTERNAL, message)
+    if status == 413:
+        text = f"the body is larger than {max_body_bytes} bytes: send less, or raise 'max_body_bytes' of the pool"
+        error = ZeroMindError(ErrorKind.BODY_TOO_LARGE, text, max_body_bytes)
+    return orjson.dumps({**_enveloped(error), "error": error.message})
+
+
+def _enveloped(error: ZeroMindError) -> dict[str, Any]:
+    message, params = _text(error.message, _MOST_MESSAGE), [_plain(param) for param in error.params]
+    return {"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]}
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ class Example:
     """A request and the answer to it.
 
     ``target`` is the path with its query, ``body`` a JSON text that is posted, ``file`` instead a file that is the body, of the
-    content type ``media``. Without either it is a GET.
+    content type ``media``. Without either it is a GET, unless ``method`` says otherwise.
     """
 
     target: str
@@ -20,6 +20,11 @@ class Example:
     body: str = ""
     file: str = ""
     media: str = "application/json"
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.method:
+            object.__setattr__(self, "method", "POST" if self.body or self.file else "GET")
 
     def as_dict(self) -> dict[str, Any]:
         """Its fields."""
@@ -79,6 +84,49 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             '{"result": {"dense_2/Softmax:0": [[0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]]}, "model_time": 0.0006}',
             file="samples/image5.png",
             media="image/png",
+        ),
+    ),
+    "/v2/health/live": (Example("/v2/health/live", ""),),
+    "/v2/health/ready": (Example("/v2/health/ready", ""),),
+    "/v2": (Example("/v2", '{"name": "0Mind", "version": "2.0.0", "extensions": ["classification", "model_repository", …]}'),),
+    "/v2/models/{id}[/versions/{version}]": (
+        Example(
+            "/v2/models/1",
+            '{"name": "1", "versions": ["1"], "platform": "keras", '
+            '"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [-1]}], '
+            '"outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [-1, 10]}]}',
+        ),
+    ),
+    "/v2/models/{id}[/versions/{version}]/ready": (Example("/v2/models/1/ready", ""),),
+    "/v2/models/{id}[/versions/{version}]/infer": (
+        Example(
+            "/v2/models/1/infer",
+            '{"model_name": "1", "model_version": "1", "outputs": [{"name": "dense_2/Softmax:0", "datatype": "FP32", "shape": [1, 10], '
+            '"data": [0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]}]}',
+            body='{"inputs": [{"name": "conv2d_1_input:0", "datatype": "BYTES", "shape": [1], '
+            '"data": ["{\\"image_file\\": \\"samples/image5.png\\"}"]}]}',
+        ),
+    ),
+    "/v2/repository/index": (
+        Example("/v2/repository/index", '[{"name": "1", "version": "1", "state": "READY", "reason": ""}]', body='{"ready": true}'),
+    ),
+    "/v2/logging": (
+        Example(
+            "/v2/logging",
+            '{"log_file": "", "log_info": true, "log_warning": true, "log_error": true, "log_verbose_level": 0, "log_format": "default"}',
+        ),
+    ),
+    "/v1/models/{model}(|/versions/{version}|/labels/{label})": (
+        Example(
+            "/v1/models/1",
+            '{"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}',
+        ),
+    ),
+    "/v1/models/{model}(|/versions/{version}|/labels/{label}):predict": (
+        Example(
+            "/v1/models/1:predict",
+            '{"predictions": [[0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]]}',
+            body='{"instances": [{"image_file": "samples/image5.png"}]}',
         ),
     ),
     "/command/stop": (Example("/command/stop", '{"result": "accepted", "id": 1}', body='{"pool_id": 1}'),),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import traceback
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 
 import orjson
@@ -26,6 +26,7 @@ from zeromind import strictjson
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
+from zeromind.http.operation import ZEROMIND, Dialect, Operation
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,12 @@ class Handler(tornado.web.RequestHandler):
     summary: ClassVar[str] = ""
     """What the route does, in one sentence, for the list of routes."""
     shown: ClassVar[str] = ""
-    """How the list of routes writes the route, where the expression itself is not fit to be read."""
+    """How the list of routes writes the route, where the expression itself is not fit to be read: ``{name}`` is any part of a
+    path, ``[what may stand]`` there or not, ``(one|or|another)``."""
+    dialect: ClassVar[Dialect] = ZEROMIND
+    """The form of its errors, and where the list of routes puts it."""
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    """By method, what it takes and gives."""
 
     def initialize(self, engine: Engine) -> None:
         """Take the engine that the application was made with."""

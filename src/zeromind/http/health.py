@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import NOTHING, Operation
 
 
 class Live(OipHandler):
@@ -11,6 +15,7 @@ class Live(OipHandler):
 
     route = "/v2/health/live"
     summary = "200 while the process answers."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation()}
 
     def get(self) -> None:
         """An empty 200, with ``Accept: application/json`` one that says so in JSON."""
@@ -25,6 +30,7 @@ class Ready(OipHandler):
 
     route = "/v2/health/ready"
     summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("It is not ready, and there is no body.", NOTHING)})}
 
     def get(self) -> None:
         """An empty 200 or 400, as Triton answers, with ``Accept: application/json`` one that says so in JSON."""

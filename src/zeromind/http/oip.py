@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
+from zeromind.codecs.oip_request import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_models import MODEL, SHOWN
+from zeromind.http.operation import FILTERS, PREDICTING, Operation, Parameter, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
+
+_JSON_BYTES = Parameter(
+    LENGTH, "How many bytes of the body are JSON; without it all are.", {"type": "integer", "minimum": 0}, "header", required=False
+)
 
 
 class Infer(OipHandler):
     """Ask a model. Usual requests take the short way of ``http.front``; what is answered is the same."""
 
-    route = "/v2/models/([^/]+)(?:/versions/([^/]+))?/infer"
-    shown = "/v2/models/{id}/infer"
+    route = f"{MODEL}/infer"
+    shown = f"{SHOWN}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            {**json("InferResponse"), "application/octet-stream": {"description": "JSON, and behind it the tensors' bytes"}},
+            (*FILTERS, _JSON_BYTES),
+            {**json("InferRequest"), "application/octet-stream": {"description": "the same, or the bytes of the only input alone"}},
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED, *PREDICTING),
+            headers={LENGTH: "How many bytes of the answer are JSON; without it all are."},
+        )
+    }
 
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with the outputs that are asked for."""

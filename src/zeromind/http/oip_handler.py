@@ -11,10 +11,13 @@ from zeromind.codecs import oip_fault, oip_model
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import oip_status
 from zeromind.http.handler import Handler, NotFound
+from zeromind.http.operation import OPEN_INFERENCE
 
 
 class OipHandler(Handler):
     """A handler of a route under ``/v2``."""
+
+    dialect = OPEN_INFERENCE
 
     def status_of(self, error: ZeroMindError) -> int:
         """As Triton answers."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import Operation, json
 
 _REGION = "(?:/region/([^/]+))?"
 _SYSTEM = "/v2/systemsharedmemory"
@@ -19,6 +21,7 @@ class SystemStatus(OipHandler):
     route = f"{_SYSTEM}{_REGION}/status"
     shown = f"{_SYSTEM}[/region/{{name}}]/status"
     summary = "The regions of shared memory that are registered, or one of them."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("Regions"), faults=(ErrorKind.REGION_NOT_FOUND,))}
 
     def get(self, name: str | None) -> None:
         """Answer with names, keys, offsets and sizes."""
@@ -31,6 +34,12 @@ class SystemRegister(OipHandler):
     route = f"{_SYSTEM}/region/([^/]+)/register"
     shown = f"{_SYSTEM}/region/{{name}}/register"
     summary = "Register shared memory of this machine: `key`, `offset`, `byte_size`. Off unless the pool has `allow_shared_memory`."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            body=json("Region"),
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.INVALID_INPUT, ErrorKind.REGION_EXISTS, ErrorKind.NOT_SUPPORTED),
+        )
+    }
 
     def post(self, name: str) -> None:
         """Take it, or say what is wrong with it."""
@@ -49,6 +58,7 @@ class SystemUnregister(OipHandler):
     route = f"{_SYSTEM}{_REGION}/unregister"
     shown = f"{_SYSTEM}[/region/{{name}}]/unregister"
     summary = "Forget a region of shared memory, or all of them."
+    operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation()}
 
     def post(self, name: str | None) -> None:
         """Forget it, also if it is not known."""
@@ -62,6 +72,7 @@ class CudaStatus(OipHandler):
     route = f"{_CUDA}{_REGION}/status"
     shown = f"{_CUDA}[/region/{{name}}]/status"
     summary = "The regions of a GPU's memory that are registered: none, the server does not share a GPU with its clients."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("CudaRegions"), faults=(ErrorKind.REGION_NOT_FOUND,))}
 
     def get(self, name: str | None) -> None:
         """Answer with an empty list."""
@@ -76,6 +87,9 @@ class CudaRegister(OipHandler):
     route = f"{_CUDA}/region/([^/]+)/register"
     shown = f"{_CUDA}/region/{{name}}/register"
     summary = "400: the server does not share a GPU with its clients; use system shared memory."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(None, body=json("CudaRegion"), faults=(ErrorKind.REQUEST_ATTRIBUTE,))
+    }
 
     def post(self, name: str) -> None:
         """Refuse."""
@@ -89,6 +103,7 @@ class CudaUnregister(OipHandler):
     route = f"{_CUDA}{_REGION}/unregister"
     shown = f"{_CUDA}[/region/{{name}}]/unregister"
     summary = "200: there is none to forget. Load generators ask for it first and last."
+    operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation()}
 
     def post(self, _: str | None) -> None:
         """Nothing is to be done."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import zeromind
 from zeromind.codecs import oip_fault, oip_model
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.operation import FILTERS, FINDING, Operation, json
 from zeromind.repository.lifecycle import State
 
 MODEL = "/v2/models/([^/]+)(?:/versions/([^/]+))?"
@@ -21,6 +23,7 @@ class ServerMetadata(OipHandler):
     route = "/v2/?"
     shown = "/v2"
     summary = "The server's name, its version and the extensions of the Open Inference Protocol that it has."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ServerMetadata"))}
 
     def get(self) -> None:
         """Answer with all three."""
@@ -33,6 +36,7 @@ class ModelReady(OipHandler):
     route = f"{MODEL}/ready"
     shown = f"{SHOWN}/ready"
     summary = "200 while the model is ready, else 400."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("The model is not ready.", json("Fault"))})}
 
     def get(self, model_id: str, version: str | None) -> None:
         """An empty 200, with ``Accept: application/json`` one that says so in JSON."""
@@ -55,6 +59,7 @@ class ModelMetadata(OipHandler):
     route = MODEL
     shown = SHOWN
     summary = "The inputs and outputs of a model; `?filters=off`: without its filters. Waits for a model that is loading."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelMetadata"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:
         """Answer with names, datatypes and shapes."""
@@ -69,6 +74,7 @@ class ModelConfig(OipHandler):
     route = f"{MODEL}/config"
     shown = f"{SHOWN}/config"
     summary = "The configuration of a model in the form of Triton's ModelConfig; `?filters=off`: without its filters."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelConfig"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:
         """Answer with the configuration."""
@@ -82,8 +88,11 @@ class Statistics(OipHandler):
     """What models have done."""
 
     route = f"(?:/v2/models|{MODEL})/stats"
-    shown = f"{SHOWN}/stats"
+    shown = "/v2/models[/{id}[/versions/{version}]]/stats"
     summary = "What a model has done: counts and nanoseconds; `/v2/models/stats`: of all models."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(json("Statistics"), faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.REQUEST_ATTRIBUTE))
+    }
 
     def get(self, model_id: str | None, version: str | None) -> None:
         """Answer with the statistics of the model, or of each."""

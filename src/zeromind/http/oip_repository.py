@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import FINDING, Operation, json
 
 _FILE = "file:"
 
@@ -18,6 +20,9 @@ class Index(OipHandler):
 
     route = "/v2/repository/index"
     summary = 'Every model that is here or can be loaded by its name, with its state; `{"ready": true}`: those only that are ready.'
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("Index"), body=json("IndexRequest"), needs_body=False, faults=(ErrorKind.REQUEST_ATTRIBUTE,))
+    }
 
     def post(self) -> None:
         """Answer with names, versions, states and reasons."""
@@ -33,6 +38,13 @@ class Load(OipHandler):
     route = "/v2/repository/models/([^/]+)/load"
     shown = "/v2/repository/models/{id}/load"
     summary = "Load a known model, or any with the parameter `config`: task keys or Triton's ModelConfig. One that serves is replaced."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            body=json("LoadRequest"),
+            needs_body=False,
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED, ErrorKind.SHUTTING_DOWN, *FINDING),
+        )
+    }
 
     async def post(self, model_id: str) -> None:
         """Answer when the model is ready."""
@@ -56,6 +68,13 @@ class Unload(OipHandler):
     route = "/v2/repository/models/([^/]+)/unload"
     shown = "/v2/repository/models/{id}/unload"
     summary = "Unload a model; answers when that has begun."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            body=json("UnloadRequest"),
+            needs_body=False,
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.MODEL_NOT_FOUND, ErrorKind.SHUTTING_DOWN),
+        )
+    }
 
     async def post(self, model_id: str) -> None:
         """Answer when it is remembered, not when it is done."""
@@ -72,8 +91,9 @@ class Named(OipHandler):
     """One of several repositories, which there are not."""
 
     route = "/v2/repository/([^/]+)/(?:index|models/[^/]+/(?:load|unload))"
-    shown = "/v2/repository/{repository}/…"
+    shown = "/v2/repository/{repository}/(index|models/{id}/load|models/{id}/unload)"
     summary = "501: the pool has one repository, which has no name."
+    operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation(None, faults=(ErrorKind.NOT_SUPPORTED,))}
 
     def post(self, _: str) -> None:
         """Refuse."""

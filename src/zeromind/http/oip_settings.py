@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from zeromind.errors import ErrorKind
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
+from zeromind.http.operation import Operation, json
 
 
 class TraceSetting(OipHandler):
@@ -12,6 +17,15 @@ class TraceSetting(OipHandler):
     route = "/v2(?:/models/([^/]+))?/trace/setting"
     shown = "/v2[/models/{id}]/trace/setting"
     summary = "Which requests leave a timeline in the pool's `trace_file`, of all models or of one; a POST changes it."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(json("Trace"), faults=(ErrorKind.MODEL_NOT_FOUND,)),
+        "POST": Operation(
+            json("Trace"),
+            body=json("TraceChange"),
+            needs_body=False,
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED, ErrorKind.MODEL_NOT_FOUND),
+        ),
+    }
 
     def get(self, model_id: str | None) -> None:
         """Answer with what holds."""
@@ -30,6 +44,12 @@ class Logging(OipHandler):
 
     route = "/v2/logging"
     summary = "Which messages are logged, and in which form of time; a POST changes it."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(json("Logs")),
+        "POST": Operation(
+            json("Logs"), body=json("LogsChange"), needs_body=False, faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED)
+        ),
+    }
 
     def get(self) -> None:
         """Answer with what holds."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import ClassVar
 
 from zeromind.codecs import tensorflow_examples, tensorflow_model, tensorflow_serving
 from zeromind.codecs.tensorflow_serving import Encode
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, tensorflow_status
 from zeromind.http.handler import Handler, NotFound
+from zeromind.http.operation import FINDING, PREDICTING, Dialect, Operation, json
 from zeromind.repository.lifecycle import State
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _MODEL = r"(?i)/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-_SHOWN = "/v1/models/{model}[/versions/{version}]"
+_SHOWN = "/v1/models/{model}(|/versions/{version}|/labels/{label})"
 _STATES = {
     State.LOADING: "LOADING",
     State.READY: "AVAILABLE",
@@ -21,10 +24,14 @@ _STATES = {
     State.FAILED: "END",
     State.GONE: "END",
 }
+_ASKING = (*PREDICTING, ErrorKind.NOT_SUPPORTED)
+_DIALECT = Dialect("TensorFlow Serving", "Its REST API.", "Fault", tensorflow_status.HTTP)
 
 
 class TensorFlowHandler(Handler):
     """A handler of a route under ``/v1``."""
+
+    dialect = _DIALECT
 
     def status_of(self, error: ZeroMindError) -> int:
         """As TensorFlow Serving answers."""
@@ -41,6 +48,7 @@ class Status(TensorFlowHandler):
     route = _MODEL
     shown = _SHOWN
     summary = "The state of a model's only version, in TensorFlow Serving's words."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelStatus"), faults=(ErrorKind.MODEL_NOT_FOUND,))}
 
     def get(self, model: str, version: str | None = None, label: str | None = None) -> None:
         """LOADING, AVAILABLE, UNLOADING, or END with the reason for which a configured model is not served."""
@@ -59,6 +67,7 @@ class Metadata(TensorFlowHandler):
     route = _MODEL + "/metadata"
     shown = _SHOWN + "/metadata"
     summary = "The inputs and outputs of a model, as TensorFlow Serving writes a signature."
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("SignatureMetadata"), faults=FINDING)}
 
     async def get(self, model: str, version: str | None = None, label: str | None = None) -> None:
         """Names, types and shapes; waits for a model that is loading."""
@@ -102,6 +111,9 @@ class Predict(_Asking):
     route = _MODEL + ":predict"
     shown = _SHOWN + ":predict"
     summary = "The prediction of a model for TensorFlow Serving's `instances` (row by row) or `inputs` (whole tensors)."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("PredictResponse"), body=json("PredictRequest"), faults=_ASKING)
+    }
 
     def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
         """As ``tensorflow_serving.predict``."""
@@ -114,6 +126,9 @@ class Classify(_Asking):
     route = _MODEL + ":classify"
     shown = _SHOWN + ":classify"
     summary = "The labels and scores of TensorFlow Serving's `examples`, of a model with an output [rows, classes]."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("ClassifyResponse"), body=json("ExamplesRequest"), faults=_ASKING)
+    }
 
     def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
         """As ``tensorflow_examples.classify``."""
@@ -126,6 +141,9 @@ class Regress(_Asking):
     route = _MODEL + ":regress"
     shown = _SHOWN + ":regress"
     summary = "A number for each of TensorFlow Serving's `examples`, of a model with an output [rows]."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(json("RegressResponse"), body=json("ExamplesRequest"), faults=_ASKING)
+    }
 
     def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
         """As ``tensorflow_examples.regress``."""

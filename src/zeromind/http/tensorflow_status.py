@@ -48,11 +48,13 @@ TABLE: dict[ErrorKind, str] = {
 }
 _OF_HTTP = {K.METHOD_NOT_ALLOWED: 405, K.BODY_TOO_LARGE: 413}
 """What HTTP has a status of its own for."""
+HTTP = {kind: _OF_HTTP.get(kind) or STATUSES[code] for kind, code in TABLE.items()}
+"""The HTTP status of each kind."""
 
 
 def status(error: ZeroMindError) -> int:
     """The HTTP status of a fault."""
-    return _OF_HTTP.get(error.kind) or STATUSES[TABLE[error.kind]]
+    return HTTP[error.kind]
 
 
 def body(error: ZeroMindError) -> bytes:

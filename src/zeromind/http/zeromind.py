@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import psutil
 
@@ -12,9 +13,13 @@ import zeromind
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
+from zeromind.http.operation import FINDING, LOADING, MODEL, PREDICTING, Operation, Parameter, json
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 VERSION = [int(part) for part in zeromind.__version__.split(".")[:3]]
+
+_BOTH = ("GET", "POST")
+_ID = (Parameter("id", "Of the model.", MODEL),)
 
 
 class Info(Handler):
@@ -23,6 +28,7 @@ class Info(Handler):
     route = "/(?:info)?"
     shown = "/info"
     summary = "General information about the pool."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Info")))
 
     def get(self) -> None:
         """The service, its id, its optional settings, its version; a browser that asks for / is sent to the console."""
@@ -45,6 +51,7 @@ class InfoSystem(Handler):
 
     route = "/info/system"
     summary = "Processor, memory and Python of the host."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("System")))
 
     def get(self) -> None:
         """Processor use in percent since the last such request, memory in bytes, Python's version."""
@@ -59,6 +66,7 @@ class InfoTask(Handler):
 
     route = "/info/task"
     summary = "The task of the model `id`."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Task"), _ID, faults=FINDING))
 
     def get(self) -> None:
         """The task as its author wrote it, completed by the attributes of the original."""
@@ -72,6 +80,7 @@ class InfoTasks(Handler):
 
     route = "/info/tasks"
     summary = "The tasks of all models."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Tasks")))
 
     def get(self) -> None:
         """Every task."""
@@ -85,6 +94,12 @@ class ModelList(Handler):
 
     route = "/model/list"
     summary = "The ids of the loaded models and their check sum; no ids if the request's `check_sum` is the present one."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(json("Models")),
+        "POST": Operation(
+            json("Models"), body=json("Known"), needs_body=False, faults=(ErrorKind.CONTENT_TYPE, ErrorKind.REQUEST_ATTRIBUTE)
+        ),
+    }
 
     def get(self) -> None:
         """The ids, unless the client's check sum says that it knows them."""
@@ -101,6 +116,7 @@ class ModelInfo(Handler):
 
     route = "/model/info"
     summary = "The inputs and outputs of the model `id`."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Interface"), _ID, faults=FINDING))
 
     async def get(self) -> None:
         """Names, types and shapes; waits for a model that is loading."""
@@ -114,6 +130,13 @@ class ModelLoad(Handler):
 
     route = "/model/load"
     summary = "Load the task in the body."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            json("Loaded"),
+            body=json("NewTask"),
+            faults=(ErrorKind.CONTENT_TYPE, ErrorKind.LOAD_DATA, ErrorKind.ALREADY_LOADED, ErrorKind.SHUTTING_DOWN, *LOADING),
+        )
+    }
 
     async def post(self) -> None:
         """Answer when the model is loaded: seconds and bytes that it took."""
@@ -126,6 +149,9 @@ class ModelDrop(Handler):
 
     route = "/model/drop"
     summary = "Drop the model `id`; answers when its memory is free."
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(
+        _BOTH, Operation(json("Dropped"), _ID, faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.SHUTTING_DOWN))
+    )
 
     async def get(self) -> None:
         """Answer when the model's workers are gone: seconds and bytes that they held."""
@@ -141,6 +167,11 @@ class ModelPredict(Handler):
 
     route = "/model/predict"
     summary = "The prediction of the model `id` for `{input name: data}`, or for a picture as the body."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            json("Prediction"), _ID, body={**json("Data"), "image/*": {"description": "a picture, as a file"}}, faults=PREDICTING
+        )
+    }
     _predicting: asyncio.Future[InferResponse] | None = None
 
     async def post(self) -> None:
@@ -163,6 +194,11 @@ class CommandStop(Handler):
 
     route = "/command/stop"
     summary = "Stop the pool whose id is `pool_id` in the body."
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            json("Stopping"), body=json("Stop"), faults=(ErrorKind.CONTENT_TYPE, ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.POOL_ID)
+        )
+    }
 
     def post(self) -> None:
         """Accept, then let accepted requests finish and end the process."""

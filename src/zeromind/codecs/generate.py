@@ -1,0 +1,103 @@
+"""The generate extension of the Open Inference Protocol: flat JSON whose keys are a model's inputs and outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+
+from zeromind import datatypes
+from zeromind.codecs import numbers, oip_parameters
+from zeromind.codecs.oip_tensors import refused, samples
+from zeromind.codecs.zeromind import complete
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def decode(body: bytes, interface: Interface, bare: bool = False) -> InferRequest:
+    """The request in ``{input: value or list, parameter: value, "parameters": {…}, "id": "…"}``.
+
+    A list is fitted into the input's shape: its known sizes are divided out, the last open one takes the rest, the others are 1. A
+    filtered input gets a sample, or a list of them. Raises PREDICT_DATA if the body is no JSON object, INPUT_MISSING, or INVALID_INPUT
+    for data that do not fit and parameters that cannot be.
+    """
+    try:
+        members = _OBJECT.decode(body)
+        given = {name: raw for name, raw in members.items() if find(interface.spec.inputs, name) is None}
+        others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in given.items()}
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        text = f"the body must be a JSON object of inputs and parameters: {error}"
+        raise ZeroMindError(ErrorKind.PREDICT_DATA, text) from None
+    request_id = others.pop("id", "")
+    more = others.pop("parameters", None) or {}
+    if not isinstance(request_id, str) or not isinstance(more, dict):
+        raise refused("'id' must be text, and 'parameters' an object")
+    fields = oip_parameters.request_fields({**others, **more})
+    if bare:
+        fields["filters"] = False
+    if not fields.pop("filters", True) and interface.filtered:
+        interface, fields["filters"] = interface.bare, False
+    return InferRequest(complete(_inputs(members, interface), interface), request_id, **fields)
+
+
+def encode(response: InferResponse, interface: Interface, model: str, request_id: str) -> bytes:
+    """``{"id"?, "model_name", "model_version", output: value or flat list}``; what a filter gave is there as it is.
+
+    Raises INVALID_INPUT for text that is no UTF-8.
+    """
+    answer: dict[str, Any] = {"id": request_id} if request_id else {}
+    answer |= {"model_name": model, "model_version": "1"}
+    for spec in interface.spec.outputs:
+        if spec.name in response.outputs:
+            answer[spec.name] = _shown(response.outputs[spec.name], spec)
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _inputs(members: Mapping[str, msgspec.Raw], interface: Interface) -> dict[str, Value]:
+    inputs: dict[str, Value] = {}
+    for name, raw in members.items():
+        spec = find(interface.spec.inputs, name)
+        if spec is None:
+            continue
+        if spec.name in inputs:
+            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        text = bytes(raw)
+        listed = text if text.startswith(b"[") else b"[" + text + b"]"
+        inputs[spec.name] = Encoded("application/json", listed) if spec.name in interface.filtered_inputs else _fitted(listed, spec)
+    return inputs
+
+
+def _fitted(text: bytes, spec: TensorSpec) -> Tensor:
+    array = numbers.to_flat(text, spec)
+    if array is None:
+        return numbers.to_tensor(text, spec)  # lists in lists; or it says what is wrong
+    known = math.prod(size for size in spec.shape if size is not None)
+    rest = array.size // known if known else 0
+    shape: list[int] = []
+    for size in reversed(spec.shape):
+        shape.append(rest if size is None else size)
+        rest = 1 if size is None else rest
+    if math.prod(shape) != array.size:
+        text_of = f"input {spec.name!r} holds {array.size} elements, which do not fit into {spec.shown_shape()}"
+        raise refused(text_of, spec.name)
+    return array.reshape(shape[::-1])
+
+
+def _shown(value: Value, spec: TensorSpec) -> Any:
+    if isinstance(value, Encoded):
+        made = samples(value.data)
+        return orjson.Fragment(made[0]) if len(made) == 1 else [orjson.Fragment(sample) for sample in made]
+    try:
+        array = datatypes.as_text(value) if spec.datatype == "BYTES" else datatypes.rounded(value, spec.datatype)
+    except UnicodeDecodeError:
+        raise refused(f"output {spec.name!r} is no UTF-8 text, so that JSON cannot carry it: ask over 'infer'", spec.name) from None
+    flat = array.reshape(-1)
+    if flat.size == 1:
+        return flat[0]
+    return flat.tolist() if spec.datatype == "BYTES" else np.ascontiguousarray(flat)
