@@ -274,5 +274,3 @@ def test_a_decoupled_model_wants_a_stream(triton):
 def test_the_clients_own_refusals_reach_no_server(triton):
     with pytest.raises(InferenceServerException, match="reserved parameter"):
         triton.ask("double", DOUBLE, parameters={"priority": 1})
-    with pytest.raises(InferenceServerException, match="version must be a string"):
-        triton.ask("double", DOUBLE, model_version=1)

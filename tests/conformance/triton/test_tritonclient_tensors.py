@@ -183,7 +183,7 @@ def test_a_priority_is_no_matter_of_the_model(triton):
 def test_a_request_has_no_more_time_than_it_says(triton):
     order = np.array(["sleep:0.4"], np.object_)
     message = triton.refused("DEADLINE_EXCEEDED", triton.ask, "lab", {"order": order}, timeout=50_000)
-    assert "0.05" in message
+    assert "time-out" in message
 
 
 def test_reserved_parameters_are_refused(served):
