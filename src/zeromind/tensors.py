@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -230,8 +230,7 @@ class InferRequest:
         return 1 if rows is None else rows, nbytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):  # made twice for each batch, in a third of the time of a frozen dataclass
     """One call of a model with so many rows, and the seconds for its inputs (filters, joining), itself, and its outputs."""
 
     rows: int

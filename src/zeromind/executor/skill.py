@@ -165,7 +165,7 @@ class Skill:
         start = time.perf_counter()
         finished = [self._filtered_answer(group) for group in answered]
         assert answered[0].run is not None, "it has been answered"  # noqa: S101 - a fault of ours
-        run = dataclasses.replace(answered[0].run, output_s=time.perf_counter() - start)
+        run = answered[0].run._replace(output_s=time.perf_counter() - start)
         for group in finished:
             if group.fault is None:
                 group.run = run

@@ -8,6 +8,7 @@ waiting, the model's inputs (filters, joining), the model, and its outputs.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 from zeromind.tensors import Run
@@ -50,32 +51,34 @@ class Statistics:
     """Of one model since it was loaded."""
 
     def __init__(self) -> None:
-        self._success, self._fail, self._queue = Duration(), Duration(), Duration()
-        self._input, self._infer, self._output = Duration(), Duration(), Duration()
-        self._batches: dict[int, _Named] = {}
+        self._requests = 0
+        self._took_s = self._waited_s = 0.0
+        self._input_s = self._infer_s = self._output_s = 0.0
+        self._fail = Duration()
+        self._batches: dict[int, list[float]] = {}
+        """By rows: how many runs, and their seconds for inputs, model and outputs."""
         self._responses: dict[int, _Named] = {}
-        self._rows = 0
-        self._runs = 0
         self._last = 0.0
 
     def ran(self, run: Run, requests: int, waited_s: float, took_s: float, now: float) -> None:
         """A run has answered so many requests: from enqueuing to answer they took ``waited_s`` all together, from coming ``took_s``.
 
-        ``now`` is the time of day, in seconds since 1970.
+        ``now`` is the monotonic clock's. As this is done for each batch, it only adds; ``to_json`` puts it together.
         """
-        self._success.add(requests, took_s)
-        self._queue.add(requests, waited_s - requests * (run.input_s + run.infer_s + run.output_s))
-        self._input.add(requests, requests * run.input_s)
-        self._infer.add(requests, requests * run.infer_s)
-        self._output.add(requests, requests * run.output_s)
-        batch = self._batches.get(run.rows)
+        rows, infer_s, input_s, output_s = run
+        self._requests += requests
+        self._took_s += took_s
+        self._waited_s += waited_s
+        self._input_s += requests * input_s
+        self._infer_s += requests * infer_s
+        self._output_s += requests * output_s
+        batch = self._batches.get(rows)
         if batch is None:
-            batch = self._batches[run.rows] = _Named("compute_input", "compute_infer", "compute_output")
-        batch["compute_input"].add(1, run.input_s)
-        batch["compute_infer"].add(1, run.infer_s)
-        batch["compute_output"].add(1, run.output_s)
-        self._rows += run.rows
-        self._runs += 1
+            batch = self._batches[rows] = [0, 0.0, 0.0, 0.0]
+        batch[0] += 1
+        batch[1] += input_s
+        batch[2] += infer_s
+        batch[3] += output_s
         self._last = now
 
     def failed(self, took_s: float) -> None:
@@ -95,23 +98,24 @@ class Statistics:
 
     def to_json(self) -> dict[str, Any]:
         """An entry of ``model_stats``, without the model's name and version."""
+        computed_s = self._input_s + self._infer_s + self._output_s
         durations = {
-            "success": self._success,
+            "success": Duration(self._requests, self._took_s),
             "fail": self._fail,
-            "queue": self._queue,
-            "compute_input": self._input,
-            "compute_infer": self._infer,
-            "compute_output": self._output,
+            "queue": Duration(self._requests, self._waited_s - computed_s),
+            "compute_input": Duration(self._requests, self._input_s),
+            "compute_infer": Duration(self._requests, self._infer_s),
+            "compute_output": Duration(self._requests, self._output_s),
             "cache_hit": Duration(),
             "cache_miss": Duration(),
         }
         return {
-            "last_inference": int(self._last * 1000),
-            "inference_count": self._rows,
-            "execution_count": self._runs,
+            "last_inference": int((time.time() - time.monotonic() + self._last) * 1000) if self._requests else 0,
+            "inference_count": int(sum(rows * batch[0] for rows, batch in self._batches.items())),
+            "execution_count": int(sum(batch[0] for batch in self._batches.values())),
             "inference_stats": {name: duration.to_json() for name, duration in durations.items()},
             "response_stats": {str(number): response.to_json() for number, response in sorted(self._responses.items())},
-            "batch_stats": [{"batch_size": size, **batch.to_json()} for size, batch in sorted(self._batches.items())],
+            "batch_stats": [_batch(size, batch) for size, batch in sorted(self._batches.items())],
             "memory_usage": [],
         }
 
@@ -120,3 +124,9 @@ class Statistics:
         if number not in self._responses:
             self._responses[number] = _Named("compute_infer", "compute_output", "success", "fail", "empty_response", "cancel")
         return self._responses[number]
+
+
+def _batch(size: int, totals: list[float]) -> dict[str, Any]:
+    count = int(totals[0])
+    names = ("compute_input", "compute_infer", "compute_output")
+    return {"batch_size": size, **{name: Duration(count, seconds).to_json() for name, seconds in zip(names, totals[1:], strict=True)}}

@@ -42,8 +42,10 @@ class BatchQueue(Generic[W]):
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._max_delay_s = max_delay_s
-        self._levels: dict[int, collections.OrderedDict[int, W]] = {}
-        """What waits, by priority and by id, the first to be served first."""
+        self._usual: collections.OrderedDict[int, W] = collections.OrderedDict()
+        """What waits with the priority 0, by id, the first to be served first."""
+        self._levels: dict[int, collections.OrderedDict[int, W]] = {0: self._usual}
+        """What waits with each priority, the most urgent first."""
         self.count = 0
         self.nbytes = 0
         self.rows = 0
@@ -60,9 +62,7 @@ class BatchQueue(Generic[W]):
         """Append an entry to those as urgent. Raises BUSY when a bound would be passed; a single entry may be of any size."""
         if self.count >= self._max_count or (self.count and self.nbytes + entry.nbytes > self._max_bytes):
             raise ZeroMindError(ErrorKind.BUSY, f"{self.count} requests wait for this model already: try again shortly", self.count)
-        level = self._levels.get(entry.priority)
-        if level is None:
-            level = self._level(entry.priority)
+        level = self._level(entry.priority) if entry.priority else self._usual
         level[id(entry)] = entry
         self.count += 1
         self.nbytes += entry.nbytes
@@ -147,6 +147,8 @@ class BatchQueue(Generic[W]):
 
     def _waiting(self) -> Iterator[W]:
         """What waits, the first to be served first."""
+        if len(self._levels) == 1:
+            return iter(self._usual.values())
         return itertools.chain.from_iterable([level.values() for level in self._levels.values()])
 
     def _level(self, priority: int) -> collections.OrderedDict[int, W]:
