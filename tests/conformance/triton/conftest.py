@@ -13,10 +13,6 @@ import threading
 
 import numpy as np
 import pytest
-import tritonclient.grpc
-import tritonclient.grpc.aio
-import tritonclient.http
-import tritonclient.http.aio
 from google.protobuf.message import Message
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, shared_memory
 
@@ -213,10 +209,10 @@ class Wire:
         given.set_data_from_numpy(array, **({} if self.is_grpc else more))
         return given
 
-    def region(self, name, shape, datatype, region, size, offset=0):
-        """An input that lies in shared memory."""
+    def region(self, name, shape, datatype, *where):
+        """An input that lies in shared memory: the region, the size, and the offset if there is one."""
         given = self.module.InferInput(name, shape, datatype)
-        given.set_shared_memory(region, size, offset)
+        given.set_shared_memory(*where)
         return given
 
     def wanted(self, name, **more):
