@@ -45,12 +45,14 @@ class Engine:
         self._hurried = False
         self.logging = LogSettings()
         self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
+        self._watchers: set[Callable[[], None]] = set()
         self.stopped = asyncio.Event()
         """Set when somebody asked the pool to stop."""
 
     def start(self) -> None:
         """Begin to load the configured tasks, one beside the other; the pool answers meanwhile."""
         self._starting = asyncio.create_task(self._load_configured())
+        self._starting.add_done_callback(lambda _: self._changed())
 
     async def started(self) -> None:
         """Return when every configured task has loaded or failed."""
@@ -61,6 +63,11 @@ class Engine:
     def ready(self) -> bool:
         """Whether every configured task has loaded or failed, and the pool is not stopping."""
         return self._starting is not None and self._starting.done() and not self._stopping
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have ``changed`` called whenever ``ready`` may have become another, until what this gives is called."""
+        self._watchers.add(changed)
+        return lambda: self._watchers.discard(changed)
 
     async def interface(self, model_id: str) -> Interface:
         """A model's interface, waiting within its time-out for one that loads. Raises MODEL_NOT_FOUND, DEADLINE or its load error."""
@@ -167,6 +174,7 @@ class Engine:
         """Ask the pool to stop: from now on it is not ready and accepts nothing new."""
         self._stopping = True
         self.stopped.set()
+        self._changed()
 
     def hurry(self) -> None:
         """Wait no longer for accepted requests: they are answered SHUTTING_DOWN."""
@@ -208,6 +216,10 @@ class Engine:
             _log.exception("model %r is not served", name)
         else:
             _log.info("model %r is ready: loaded in %.1f s, %.0f MB", name, model.load_time, model.memory_consumed / 1e6)
+
+    def _changed(self) -> None:
+        for changed in list(self._watchers):
+            changed()
 
     @contextlib.contextmanager
     def _accepted(self) -> Iterator[None]:

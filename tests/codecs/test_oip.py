@@ -24,7 +24,7 @@ def decoded(body, interface=INTERFACE, json_bytes=None):
 
 
 def encoded(response, interface, model="m", request_id=""):
-    return Asked(request_id, selection((), interface, False), interface).encode(response, model, None).body
+    return Asked(request_id, selection((), interface, False), interface).encode(response, model, None)[0]
 
 
 def request(**changes):
@@ -179,6 +179,73 @@ def test_a_codec_answers_as_the_protocol_has_it(kinds, request_id):
             spec.name: np.arange(2 * rows).reshape(rows, 2).astype("S" if spec.datatype == "BYTES" else spec.dtype) for spec in outputs
         }
         response = InferResponse(arrays, Run(1, 0.1))
-        assert json.loads(codec.encode(response, Asked(request_id, codec._everything, interface)).body) == json.loads(
+        assert json.loads(codec.encode(response, Asked(request_id, codec._everything, interface))[0]) == json.loads(
             encoded(response, interface, 'm "1"', request_id)
         )
+
+
+# --- bytes behind the JSON
+
+SIZED = {"name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+HEADS = [
+    {"inputs": [SIZED]},
+    {"inputs": [SIZED], "id": "7"},
+    {"inputs": [SIZED], "parameters": {"binary_data_output": True, "priority": 3, "mine": 1}},
+    {"inputs": [SIZED], "outputs": [{"name": "y", "parameters": {"classification": 2}}]},
+    {"inputs": [{**SIZED, "shape": [2, 2], "parameters": {"binary_data_size": 16}}]},
+    {"inputs": [{**SIZED, "parameters": {"binary_data_size": 4}}]},
+    {"inputs": [{**SIZED, "parameters": {}, "data": [1, 2]}]},
+    {"inputs": [{**SIZED, "name": "n", "datatype": "INT8", "shape": [1], "parameters": {"binary_data_size": 1}}, SIZED]},
+    {"inputs": [SIZED, {**SIZED, "name": "n", "datatype": "INT8", "shape": [1], "parameters": {"binary_data_size": 1}}]},
+]
+TWO = Interface(ModelSpec((X, TensorSpec("n", "INT8", (None,))), (Y,), True), "test")
+
+
+def whole(read):
+    """What reading comes to, the answer that is wanted included."""
+    try:
+        made, asked = read()
+    except ZeroMindError as error:
+        return error.kind, error.message
+    inputs = [(name, value.dtype, value.shape, value.tobytes()) for name, value in made.inputs.items()]
+    return inputs, made.id, made.parameters, made.priority, made.timeout_s, made.filters, asked.id, asked.wanted
+
+
+@pytest.mark.parametrize("interface", [INTERFACE, TWO], ids=["one input", "two inputs"])
+@given(st.lists(st.tuples(st.sampled_from(HEADS), st.binary(max_size=17), st.booleans()), min_size=1, max_size=12))
+def test_bytes_that_were_read_before_change_nothing(interface, bodies):
+    codec = oip.Codec(interface, "m", None)
+    for head, rest, mutable in bodies:
+        text = json.dumps(head).encode()
+        body = (bytearray if mutable else bytes)(text + rest)
+        told = whole(lambda body=body, text=text: oip_request.decode(bytes(body), len(text), interface, None))
+        assert whole(lambda body=body, text=text: codec.decode(body, len(text))) == told
+
+
+def test_known_bytes_are_looked_at_where_they_lie():
+    codec = oip.Codec(INTERFACE, "m", None)
+    text = json.dumps(HEADS[0]).encode()
+    text += b" " * (-len(text) % 4)
+    for _ in range(3):
+        body = text + np.array([1, 2], np.float32).tobytes()
+        value = codec.decode(body, len(text))[0].inputs["x"]
+        assert value.tolist() == [[1, 2]]
+        assert (value.flags.owndata, value.flags.aligned) == (False, True)
+    assert len(codec._plans) == 1
+
+
+@pytest.mark.parametrize("request_id", ["", "7"])
+def test_answers_as_bytes_are_the_same_by_either_way(request_id):
+    outputs = (TensorSpec("a", "FP32", (None, 2)), TensorSpec("b", "BOOL", (None,)), TensorSpec("c", "BYTES", (None,)))
+    for specs in (outputs[:2], outputs):
+        interface = Interface(ModelSpec((X,), specs, True), "test")
+        asked = Asked(request_id, selection((), interface, True), interface)
+        for rows in (1, 2, 0, 1):
+            arrays = {"a": np.ones((rows, 2), np.float32), "b": np.ones(rows, bool), "c": np.array([b"\xff"] * rows, object)}
+            body, length = asked.encode(InferResponse(arrays, Run(1, 0.1)), "m", None)
+            document = json.loads(body[:length] if length else body)
+            assert (length == 0) == (rows == 0)
+            assert document.get("id", "") == request_id
+            sizes = [output["parameters"]["binary_data_size"] for output in document["outputs"]]
+            assert sizes == [8 * rows, rows, 5 * rows][: len(specs)]
+            assert len(body) == (length or len(body)) + sum(sizes)

@@ -396,6 +396,30 @@ def test_a_stream_ends_where_no_more_is_wanted_and_the_next_is_not_concerned(kin
     run(kind, counter, body)
 
 
+STUBBORN = """
+def predict(n: int) -> int:
+    try:
+        while True:
+            yield 1
+    finally:
+        raise KeyError("at the end")
+"""
+
+
+def test_a_skill_that_fails_when_it_is_told_to_end_costs_nobody_else(kind, models, tmp_path):
+    file = tmp_path / "stubborn.py"
+    file.write_text(STUBBORN)
+    order = Order({"id": "t", "model_type": "python", "model_file": str(file)}, str(file), (str(models),), False, True)
+
+    async def body(made, _):
+        for _ in range(2):
+            responses, last = await streamed(made, counting(1), most=2)
+            assert (len(responses), last.final) == (2, True)
+        assert made.deaths == []
+
+    run(kind, order, body)
+
+
 def test_what_a_stream_awaits_does_not_hold_up_its_end(kind, counter):
     """Nobody says whether more is wanted, and the executor is stopped."""
 

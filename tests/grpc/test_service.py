@@ -222,4 +222,3 @@ def test_grpc_health(raw):
     assert raw.call(check) == b"\x08\x01"
     assert raw.call(check, b"\x0a\x1einference.GRPCInferenceService") == b"\x08\x01"
     assert raw.fails(check, b"\x0a\x05other")[0] == grpc.StatusCode.NOT_FOUND
-    assert raw.fails("/grpc.health.v1.Health/Watch")[0] == grpc.StatusCode.UNIMPLEMENTED

@@ -34,7 +34,7 @@ class Reader:
 
     def __init__(self, datatype: str) -> None:
         dtype = self._dtype = datatypes.NUMPY_OF[datatype]
-        self._datatype = datatype
+        self._coarse = datatype == "BF16"
         self._wide = np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype == np.uint64 else np.int64)
         self._as = "d" if dtype.kind == "f" else self._wide.kind
         self._narrow = dtype != self._wide
@@ -51,7 +51,8 @@ class Reader:
         # Of all ways to ask for the extremes of a few numbers this is the fastest by far.
         if values.size and (values.item(values.argmin()) < self._least or values.item(values.argmax()) > self._most):
             raise OverflowError(self._dtype)
-        return datatypes.rounded(values.astype(self._dtype), self._datatype)
+        array = values.astype(self._dtype)
+        return datatypes.rounded(array, "BF16") if self._coarse else array
 
 
 @functools.lru_cache(64)

@@ -16,15 +16,15 @@ from zeromind.codecs import arrays, oip_request
 from zeromind.codecs.oip_answer import Answer, Asked
 from zeromind.codecs.oip_parameters import selection
 from zeromind.codecs.oip_tensors import Bytes, Memory, Span
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, find
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, Value, find
 
 _MOST_HEADS = 256
 _MOST_FRAMES = 256
 _MOST_FRAME_BYTES = 1024
 _UNLIKE = ("BYTES", "BOOL", "BF16")
 """Types whose bytes are not just the array's, or have to be looked at."""
-_More: TypeAlias = "tuple[Mapping[str, Parameter] | None, int, float, bool]"
-"""The fields of an InferRequest besides its inputs and its id."""
+_More: TypeAlias = "tuple[Mapping[str, Parameter] | None, int, float, bool] | tuple[()]"
+"""The fields of an InferRequest besides its inputs and its id; empty where they are as ever."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Codec:
             return oip_request.decode(body, json_bytes, self.interface, self._memory, bare)
         if json_bytes is not None and json_bytes != len(body):
             return self._decode_binary(body, json_bytes)
-        body = bytes(body)
+        if type(body) is not bytes:
+            body = bytes(body)
         reader = self._reader
         if reader is None:
             return self._decode(body, json_bytes)
@@ -83,7 +84,8 @@ class Codec:
             except arrays.FAULTS:
                 values = None
             if values is not None and values.size == frame.size:
-                return InferRequest({frame.name: values.reshape(frame.shape)}, "", *frame.more), frame.asked
+                inputs: dict[str, Value] = {frame.name: values.reshape(frame.shape)}
+                return InferRequest(inputs, "", *frame.more) if frame.more else InferRequest(inputs), frame.asked
         request, asked = self._decode(body, json_bytes)
         if not request.id:
             self._learn(body, begin, request, asked)
@@ -99,7 +101,7 @@ class Codec:
             parts.append(self._heads.get((name, value.shape)) or self._head(name, value.shape))
             parts.append(orjson.dumps(value.ravel(), None, orjson.OPT_SERIALIZE_NUMPY))
         parts.append(b'}],"id":%b}' % orjson.dumps(asked.id) if asked.id else b"}]}")
-        return Answer(b"".join(parts))
+        return b"".join(parts), 0
 
     def _decode(self, body: Bytes, json_bytes: int | None) -> tuple[InferRequest, Asked]:
         request, asked = oip_request.decode(body, json_bytes, self.interface, self._memory)
@@ -108,10 +110,11 @@ class Codec:
         return request, asked
 
     def _decode_binary(self, body: bytes | bytearray, json_bytes: int) -> tuple[InferRequest, Asked]:
-        text = bytes(body[: max(0, json_bytes)])
+        text = bytes(body[:json_bytes]) if json_bytes > 0 else b""
         plan = self._plans.get(text)
         if plan is not None and plan.end == len(body):
-            return InferRequest({name: span.array(body) for name, span in plan.spans}, "", *plan.more), plan.asked
+            inputs: dict[str, Value] = {name: span.array(body) for name, span in plan.spans}
+            return InferRequest(inputs, "", *plan.more) if plan.more else InferRequest(inputs), plan.asked
         request, asked = self._decode(body, json_bytes)
         if not request.id and len(text) <= _MOST_FRAME_BYTES:
             self._plan(text, request, asked)
@@ -162,4 +165,5 @@ class Codec:
 
 
 def _more(request: InferRequest) -> _More:
-    return request.parameters, request.priority, request.timeout_s, request.filters
+    more = request.parameters, request.priority, request.timeout_s, request.filters
+    return () if more == (None, 0, 0.0, True) else more

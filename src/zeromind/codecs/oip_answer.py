@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -19,11 +19,8 @@ _UNLIKE = ("BYTES", "BF16")
 """Types whose bytes are not just the array's."""
 
 
-class Answer(NamedTuple):
-    """A body, and how many of its bytes are JSON; 0 if all of them are."""
-
-    body: bytes
-    json_bytes: int = 0
+Answer: TypeAlias = tuple[bytes, int]
+"""A body, and how many of its bytes are JSON; 0 if all of them are."""
 
 
 class Asked:
@@ -97,7 +94,7 @@ def _binary(one: Wanted, value: Tensor) -> dict[str, Any]:
 
 def _joined(head: bytes, buffers: Sequence[Any]) -> Answer:
     body = b"".join((head, *buffers))
-    return Answer(body, len(head) if len(body) > len(head) else 0)
+    return body, len(head) if len(body) > len(head) else 0
 
 
 def _listed(array: Tensor, datatype: str, name: str) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 
 from zeromind.executor.group import Group
 from zeromind.executor.skill import Skill
 from zeromind.tensors import Run
+
+_log = logging.getLogger(__name__)
 
 
 class Responses:
@@ -36,5 +39,8 @@ class Responses:
         return self._fault or Group(self._rows, {}, None, run)
 
     def close(self) -> None:
-        """Let the model make no more of them."""
-        self._made.close()
+        """Let the model make no more of them. What it raises upon that concerns nobody but the log."""
+        try:
+            self._made.close()
+        except Exception:
+            _log.exception("a skill failed while its responses were ended")

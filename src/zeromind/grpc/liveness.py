@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import zeromind
@@ -10,7 +9,6 @@ from zeromind.codecs import oip_model
 from zeromind.engine import VERSION, Engine
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
-from zeromind.grpc.status import Code, Fault
 
 
 def serve(engine: Engine, rpcs: Rpcs) -> None:
@@ -32,14 +30,3 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
     rpcs.at_once("ServerReady", server_ready)
     rpcs.at_once("ModelReady", model_ready)
     rpcs.at_once("ServerMetadata", server_metadata)
-
-
-def serve_health(engine: Engine, rpcs: Rpcs, services: Collection[str]) -> None:
-    """Serve gRPC's health check (github.com/grpc/grpc, doc/health-checking.md) for these services; Watch is optional, and not served."""
-
-    def check(request: Any, _: Head) -> Fields:
-        if request.service not in services:
-            raise Fault(Code.NOT_FOUND, f"the service {request.service[:200]!r} is not served")
-        return {"status": "SERVING" if engine.ready else "NOT_SERVING"}
-
-    rpcs.at_once("Check", check, "HealthCheck")

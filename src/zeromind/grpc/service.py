@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
-from zeromind.grpc import liveness, memory, models, repository, settings
+from zeromind.grpc import health, liveness, memory, models, repository, settings
 from zeromind.grpc.inference import Inference
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Method
@@ -25,14 +25,14 @@ class Service:
 
     def __init__(self, engine: Engine) -> None:
         messages = Messages()
-        own, health = Rpcs(messages, "inference"), Rpcs(messages, "grpc.health.v1")
+        own = Rpcs(messages, "inference")
         for part in (liveness, models, repository, memory, settings):
             part.serve(engine, own)
-        liveness.serve_health(engine, health, {"", OIP, HEALTH})
+        checks = health.serve(engine, messages, {"", OIP, HEALTH})
         methods = {**own.methods, **Inference(engine, messages).methods}
         self.methods: Mapping[bytes, Method] = {
             **{f"/{OIP}/{name}".encode(): method for name, method in methods.items()},
-            **{f"/{HEALTH}/{name}".encode(): method for name, method in health.methods.items()},
+            **{f"/{HEALTH}/{name}".encode(): method for name, method in checks.items()},
         }
         self._served = ", ".join(sorted(methods))
 

@@ -107,6 +107,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             '"data": ["{\\"image_file\\": \\"samples/image5.png\\"}"]}]}',
         ),
     ),
+    "/v2/models/{id}[/versions/{version}]/generate": (
+        Example(
+            "/v2/models/1/generate",
+            '{"model_name": "1", "model_version": "1", "dense_2/Softmax:0": [0.0, 0.0, 0.0, 0.0001, 0.0, 0.9999, 0.0, 0.0, 0.0, 0.0]}',
+            body='{"conv2d_1_input:0": {"image_file": "samples/image5.png"}}',
+        ),
+    ),
     "/v2/repository/index": (
         Example("/v2/repository/index", '[{"name": "1", "version": "1", "state": "READY", "reason": ""}]', body='{"ready": true}'),
     ),

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import tornado.web
 from tornado import httputil
@@ -50,7 +50,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return self.application.start_request(server_conn, request_conn)
         kind, name = way
-        return kind(self, exchange, name)
+        return kind(self, exchange, name, kind.usual)
 
     def on_close(self, server_conn: object) -> None:
         """A connection has closed."""
@@ -62,7 +62,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return None
         kind, name = way
-        told: Any = kind.told(headers)
+        told = kind.read(headers)
         return lambda exchange, body: kind(self, exchange, name, told, body).finish()
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
@@ -85,16 +85,31 @@ class Front(httputil.HTTPServerConnectionDelegate):
 
 
 class _Short(httputil.HTTPMessageDelegate):
-    """One request for a prediction. ``told`` is what its head says of it."""
+    """One request for a prediction. ``told`` is what its head says of it, ``usual`` what most say."""
 
-    __slots__ = ("_body", "_exchange", "_front", "_model_id", "_submitted")
+    __slots__ = ("_body", "_exchange", "_front", "_model_id", "_submitted", "_told")
+    usual: ClassVar[Any]
 
-    def __init__(self, front: Front, exchange: Exchange, model_id: str, body: bytes) -> None:
+    def __init__(self, front: Front, exchange: Exchange, model_id: str, told: Any, body: bytes = b"") -> None:
         self._front = front
         self._exchange = exchange
         self._model_id = model_id
+        self._told = told
         self._body: bytes | bytearray = body
         self._submitted: Entry | Late | None = None
+
+    @staticmethod
+    @abc.abstractmethod
+    def read(headers: httputil.HTTPHeaders) -> Any:
+        """What a head tells."""
+
+    def headers_received(
+        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Note what the head tells."""
+        del start_line
+        self._told = self.read(headers)
+        return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Gather the body, which the transport bounds."""
@@ -108,6 +123,9 @@ class _Short(httputil.HTTPMessageDelegate):
 
     def finish(self) -> None:
         """The request is complete: have it answered."""
+        self._submit()
+
+    def _submit(self) -> None:
         try:
             self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply)
             self._exchange.close_callback = self.on_connection_close
@@ -148,30 +166,19 @@ class _Short(httputil.HTTPMessageDelegate):
 
 
 class Prediction(_Short):
-    """One request to ``/model/predict``; of its head the media type matters."""
+    """One request to ``/model/predict``."""
 
-    __slots__ = ("_media",)
-
-    def __init__(self, front: Front, exchange: Exchange, model_id: str, told: str = _JSON, body: bytes = b"") -> None:
-        super().__init__(front, exchange, model_id, body)
-        self._media = told
+    __slots__ = ()
+    usual = _JSON
 
     @staticmethod
-    def told(headers: httputil.HTTPHeaders) -> str:
-        """The media type."""
+    def read(headers: httputil.HTTPHeaders) -> str:
+        """The media type of the body."""
         media = headers.get("Content-Type", "")
         return media if media == _JSON else media.partition(";")[0].strip().lower()
 
-    def headers_received(
-        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
-    ) -> Awaitable[None] | None:
-        """Note what the body is."""
-        del start_line
-        self._media = self.told(headers)
-        return None
-
     def _decode(self, interface: Interface) -> InferRequest:
-        return codec.decode(bytes(self._body), self._media, interface)
+        return codec.decode(bytes(self._body), self._told, interface)
 
     def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
         return envelope.FIELDS, codec.encode_response(answer)
@@ -183,36 +190,25 @@ class Prediction(_Short):
 class Inference(_Short):
     """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON, with or without bytes behind it."""
 
-    __slots__ = ("_asked", "_codec", "_terms")
-
-    def __init__(self, front: Front, exchange: Exchange, model_id: str, told: Terms = terms.USUAL, body: bytes = b"") -> None:
-        super().__init__(front, exchange, model_id, body)
-        self._terms = told
+    __slots__ = ("_asked", "_codec")
+    usual = terms.USUAL
 
     @staticmethod
-    def told(headers: httputil.HTTPHeaders) -> Terms:
+    def read(headers: httputil.HTTPHeaders) -> Terms:
         """Where its JSON ends, and how bodies are compressed."""
         return Terms.of(headers)
 
-    def headers_received(
-        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
-    ) -> Awaitable[None] | None:
-        """Note the terms."""
-        del start_line
-        self._terms = Terms.of(headers)
-        return None
-
     def finish(self) -> None:
         """The request is complete: expand its body, and have it answered."""
-        if not self._terms.came:
-            super().finish()
+        if not self._told.came:
+            self._submit()
         elif len(self._body) <= terms.AT_ONCE_BYTES // 4:
             self._expanded(self._expand)
         else:
             asyncio.get_running_loop().run_in_executor(None, self._expand).add_done_callback(lambda done: self._expanded(done.result))
 
     def _expand(self) -> bytes:
-        return compression.expanded(bytes(self._body), self._terms.came, self._front.engine.config.max_body_bytes)
+        return compression.expanded(bytes(self._body), self._told.came, self._front.engine.config.max_body_bytes)
 
     def _expanded(self, result: Callable[[], bytes]) -> None:
         try:
@@ -221,19 +217,19 @@ class Inference(_Short):
             self._refuse(error)
         else:
             if not self._exchange.over:
-                super().finish()
+                self._submit()
 
     def _decode(self, interface: Interface) -> InferRequest:
         self._codec = self._front.codec(interface, self._model_id)
-        request, self._asked = self._codec.decode(self._body, self._terms.json_bytes)
+        request, self._asked = self._codec.decode(self._body, self._told.json_bytes)
         return request
 
     def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
-        encoded = self._codec.encode(answer, self._asked)
-        return terms.fields(encoded), encoded.body
+        body, json_bytes = self._codec.encode(answer, self._asked)
+        return terms.fields(json_bytes), body
 
     def _respond(self, fields: bytes, body: bytes) -> None:
-        coding = self._terms.goes
+        coding = self._told.goes
         if not coding:
             self._exchange.respond(200, fields, body)
             return

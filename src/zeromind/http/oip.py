@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
@@ -56,22 +56,22 @@ class Infer(OipHandler):
 
         response = await self.engine.infer(model_id, decode)
         codec, asked = decoded[0]
-        answer = codec.encode(response, asked)
-        data = answer.body
-        self.set_header("Content-Type", "application/octet-stream" if answer.json_bytes else "application/json")
-        if answer.json_bytes:
-            self.set_header("Inference-Header-Content-Length", str(answer.json_bytes))
+        data, json_bytes = codec.encode(response, asked)
+        self.set_header("Content-Type", "application/octet-stream" if json_bytes else "application/json")
+        if json_bytes:
+            self.set_header(LENGTH, str(json_bytes))
         if told.goes:
             data = await asyncio.to_thread(compression.packed, data, told.goes)
             self.set_header("Content-Encoding", told.goes)
             self.set_header("Vary", "Accept-Encoding")
         self.finish(data)
 
-    def encode_error(self, error: ZeroMindError) -> bytes:
-        """``{"error": sentence}``; of a coding that is not known the header tells those that are."""
-        if error.kind is ErrorKind.NOT_SUPPORTED:
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer a fault; where the coding of a body is not known, the header tells those that are."""
+        cause = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(cause, ZeroMindError) and cause.kind is ErrorKind.NOT_SUPPORTED:
             self.set_header("Accept-Encoding", terms.CODINGS)
-        return super().encode_error(error)
+        super().write_error(status_code, **kwargs)
 
 
 ROUTES: tuple[type[Handler], ...] = (Infer,)

@@ -6,7 +6,6 @@ import dataclasses
 
 from tornado import httputil
 
-from zeromind.codecs.oip_answer import Answer
 from zeromind.codecs.oip_request import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, envelope
@@ -39,9 +38,9 @@ USUAL = Terms()
 _BINARY = b"Server: 0Mind\r\nContent-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
 
 
-def fields(answer: Answer) -> bytes:
-    """The header lines of an answer."""
-    return _BINARY % answer.json_bytes if answer.json_bytes else envelope.FIELDS
+def fields(json_bytes: int) -> bytes:
+    """The header lines of an answer, of which so many bytes are JSON; 0 = all."""
+    return _BINARY % json_bytes if json_bytes else envelope.FIELDS
 
 
 def fault_fields(error: ZeroMindError) -> bytes:
