@@ -84,7 +84,7 @@ class Skill:
             yield {"number": np.array([number], np.int32), "half": np.array([number / 2], np.float32)}
 '''
 
-SKILLS = {"types": TYPES, "echo": ECHO, "scores": SCORES, "count": COUNT}
+SKILLS = {"every_type": TYPES, "echo": ECHO, "scores": SCORES, "count": COUNT}
 LABELS = ["ant", "bee", "cat", "dog"]
 
 
@@ -96,6 +96,7 @@ def served(models, thread_server, tmp_path_factory):
     tasks = [{"id": name, "model_file": f"{name}.py", "isolation": "thread"} for name in SKILLS]
     tasks[list(SKILLS).index("scores")]["labels"] = {"scores": LABELS}
     tasks.append({"id": "lab", "model_file": "lab.py"})
+    tasks.append({"id": "best", "model_file": "double.onnx", "isolation": "thread", "output_filters": {"y": ["argmax.ArgMaxFilter"]}})
     tasks.append({"id": "double", "model_file": "double.onnx", "isolation": "thread"})
     traces = tmp_path_factory.mktemp("traces") / "trace.json"
     port = unused_port()
@@ -155,30 +156,30 @@ def open_wire(*arguments):
 class Wire:
     """One client. Every method of its own is here, too: those that are asynchronous are waited for."""
 
-    def __init__(self, name, served, loop, waiting):
+    def __init__(self, name, served, loop, waiting, **options):
         self.name = name
         self.served = served
         self.waiting = waiting
         self.is_grpc = name.startswith("grpc")
         self.loop = loop
         self.module = importlib.import_module(f"tritonclient.{name}")
-        self.client = self.done(self._make(served.grpc if self.is_grpc else served.address))
+        self.client = self.done(self._make(served.grpc if self.is_grpc else served.address, options))
 
-    def _make(self, address):
+    def _make(self, address, options):
         if not self.name.endswith("aio"):
-            return self.module.InferenceServerClient(address)
+            return self.module.InferenceServerClient(address, **options)
 
         async def make():
-            return self.module.InferenceServerClient(address)
+            return self.module.InferenceServerClient(address, **options)
 
         return make()
 
     def close(self):
         self.done(self.client.close())
 
-    def another(self):
+    def another(self, **options):
         """A second client of the same kind."""
-        return Wire(self.name, self.served, self.loop, self.waiting)
+        return Wire(self.name, self.served, self.loop, self.waiting, **options)
 
     @contextlib.contextmanager
     def memory(self, size):
@@ -238,6 +239,11 @@ class Wire:
         assert caught.value.status() == expected, caught.value
         return caught.value.message()
 
+    @property
+    def bare(self):
+        """The keywords with which a model is asked without its filters."""
+        return {"headers": {"filters": "off"}} if self.is_grpc else {"query_params": {"filters": "off"}}
+
     # --- answers in one form
 
     def index(self):
@@ -285,7 +291,7 @@ def _field(field, value):
 
 @pytest.fixture(scope="session")
 def every_type():
-    """``{input of the skill "types": (datatype, array)}`` with the values at each type's ends, BF16 as the client has it."""
+    """``{input of the skill "every_type": (datatype, array)}`` with the values at each type's ends, BF16 as the client has it."""
     from tritonclient.utils import triton_to_np_dtype
 
     bfloat16 = triton_to_np_dtype("BF16")
