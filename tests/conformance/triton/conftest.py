@@ -91,9 +91,11 @@ LABELS = ["ant", "bee", "cat", "dog"]
 @pytest.fixture(scope="module")
 def served(models, thread_server, tmp_path_factory):
     """A pool that all wires are asked at; its Client knows ``grpc``, the other address, and ``traces``, the file of those."""
+    folder = models / "triton"
+    folder.mkdir(exist_ok=True)
     for name, text in SKILLS.items():
-        (models / f"{name}.py").write_text(text)
-    tasks = [{"id": name, "model_file": f"{name}.py", "isolation": "thread"} for name in SKILLS]
+        (folder / f"{name}.py").write_text(text)
+    tasks = [{"id": name, "model_file": f"triton/{name}.py", "isolation": "thread"} for name in SKILLS]
     tasks[list(SKILLS).index("scores")]["labels"] = {"scores": LABELS}
     tasks.append({"id": "lab", "model_file": "lab.py"})
     tasks.append({"id": "best", "model_file": "double.onnx", "isolation": "thread", "output_filters": {"y": ["argmax.ArgMaxFilter"]}})
