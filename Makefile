@@ -30,7 +30,7 @@ serve: setup ## serve the default configuration on 127.0.0.1:5885 until Ctrl-C
 	@exec $(BIN)/zeromind serve -c $(CONFIG) $(ARGS)
 
 # Whoever picks tests with ARGS is in the middle of something: the style can wait.
-test: $(if $(ARGS),$(VENV)/.test,lint) ## install everything, check the style and the types, run all tests
+test: $(if $(ARGS),$(VENV)/.test,lint) $(VENV)/perf_analyzer ## install everything, check the style and the types, run all tests
 	@exec $(BIN)/python -m pytest --quiet $(ARGS)
 
 lint: $(VENV)/.test ## check the style, the format and the types
@@ -74,6 +74,18 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo 'installing what the tests need (a few minutes) …'
 	@$(BIN)/python -m pip install -qq --editable '.[test]'
 	@touch $@ $(VENV)/.demo
+
+# Triton's load generator: a program within older wheels of its client, which also wants a library of CUDA's, though no GPU.
+PERF_ANALYZER := tritonclient==2.41.0 nvidia-cuda-runtime-cu12
+
+$(VENV)/perf_analyzer: | $(BIN)/python
+	@rm -rf $@.new && mkdir $@.new
+	@$(BIN)/python -m pip download -qq --no-deps --retries 1 --dest $@.new $(PERF_ANALYZER) \
+	&& for wheel in $@.new/*.whl; do $(BIN)/python -m zipfile -e $$wheel $@.new; done \
+	&& mv $@.new/*.data/data/bin/perf_analyzer $@.new/nvidia/cuda_runtime/lib/libcudart.so.12 $@.new \
+	&& chmod +x $@.new/perf_analyzer && mkdir $@ && mv $@.new/perf_analyzer $@.new/libcudart.so.12 $@ \
+	|| echo 'perf_analyzer cannot be had here: the tests with it are skipped'
+	@rm -rf $@.new
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo 'installing what the benchmarks need (a few minutes) …'

@@ -13,10 +13,6 @@ import threading
 
 import numpy as np
 import pytest
-import tritonclient.grpc
-import tritonclient.grpc.aio
-import tritonclient.http
-import tritonclient.http.aio
 from google.protobuf.message import Message
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, shared_memory
 
@@ -88,18 +84,21 @@ class Skill:
             yield {"number": np.array([number], np.int32), "half": np.array([number / 2], np.float32)}
 '''
 
-SKILLS = {"types": TYPES, "echo": ECHO, "scores": SCORES, "count": COUNT}
+SKILLS = {"every_type": TYPES, "echo": ECHO, "scores": SCORES, "count": COUNT}
 LABELS = ["ant", "bee", "cat", "dog"]
 
 
 @pytest.fixture(scope="module")
 def served(models, thread_server, tmp_path_factory):
     """A pool that all wires are asked at; its Client knows ``grpc``, the other address, and ``traces``, the file of those."""
+    folder = models / "triton"
+    folder.mkdir(exist_ok=True)
     for name, text in SKILLS.items():
-        (models / f"{name}.py").write_text(text)
-    tasks = [{"id": name, "model_file": f"{name}.py", "isolation": "thread"} for name in SKILLS]
+        (folder / f"{name}.py").write_text(text)
+    tasks = [{"id": name, "model_file": f"triton/{name}.py", "isolation": "thread"} for name in SKILLS]
     tasks[list(SKILLS).index("scores")]["labels"] = {"scores": LABELS}
     tasks.append({"id": "lab", "model_file": "lab.py"})
+    tasks.append({"id": "best", "model_file": "double.onnx", "isolation": "thread", "output_filters": {"y": ["argmax.ArgMaxFilter"]}})
     tasks.append({"id": "double", "model_file": "double.onnx", "isolation": "thread"})
     traces = tmp_path_factory.mktemp("traces") / "trace.json"
     port = unused_port()
@@ -159,30 +158,30 @@ def open_wire(*arguments):
 class Wire:
     """One client. Every method of its own is here, too: those that are asynchronous are waited for."""
 
-    def __init__(self, name, served, loop, waiting):
+    def __init__(self, name, served, loop, waiting, **options):
         self.name = name
         self.served = served
         self.waiting = waiting
         self.is_grpc = name.startswith("grpc")
         self.loop = loop
         self.module = importlib.import_module(f"tritonclient.{name}")
-        self.client = self.done(self._make(served.grpc if self.is_grpc else served.address))
+        self.client = self.done(self._make(served.grpc if self.is_grpc else served.address, options))
 
-    def _make(self, address):
+    def _make(self, address, options):
         if not self.name.endswith("aio"):
-            return self.module.InferenceServerClient(address)
+            return self.module.InferenceServerClient(address, **options)
 
         async def make():
-            return self.module.InferenceServerClient(address)
+            return self.module.InferenceServerClient(address, **options)
 
         return make()
 
     def close(self):
         self.done(self.client.close())
 
-    def another(self):
+    def another(self, **options):
         """A second client of the same kind."""
-        return Wire(self.name, self.served, self.loop, self.waiting)
+        return Wire(self.name, self.served, self.loop, self.waiting, **options)
 
     @contextlib.contextmanager
     def memory(self, size):
@@ -213,10 +212,10 @@ class Wire:
         given.set_data_from_numpy(array, **({} if self.is_grpc else more))
         return given
 
-    def region(self, name, shape, datatype, region, size, offset=0):
-        """An input that lies in shared memory."""
+    def region(self, name, shape, datatype, *where):
+        """An input that lies in shared memory: the region, the size, and the offset if there is one."""
         given = self.module.InferInput(name, shape, datatype)
-        given.set_shared_memory(region, size, offset)
+        given.set_shared_memory(*where)
         return given
 
     def wanted(self, name, **more):
@@ -241,6 +240,11 @@ class Wire:
         expected = f"StatusCode.{code}" if self.is_grpc else HTTP_STATUS[code]
         assert caught.value.status() == expected, caught.value
         return caught.value.message()
+
+    @property
+    def bare(self):
+        """The keywords with which a model is asked without its filters."""
+        return {"headers": {"filters": "off"}} if self.is_grpc else {"query_params": {"filters": "off"}}
 
     # --- answers in one form
 
@@ -289,7 +293,7 @@ def _field(field, value):
 
 @pytest.fixture(scope="session")
 def every_type():
-    """``{input of the skill "types": (datatype, array)}`` with the values at each type's ends, BF16 as the client has it."""
+    """``{input of the skill "every_type": (datatype, array)}`` with the values at each type's ends, BF16 as the client has it."""
     from tritonclient.utils import triton_to_np_dtype
 
     bfloat16 = triton_to_np_dtype("BF16")

@@ -188,7 +188,7 @@ def test_the_server_says_what_it_can(triton):
 
 
 def test_metadata_and_configuration_agree(triton):
-    for model in ("double", "types", "echo", "scores", "count"):
+    for model in ("double", "every_type", "echo", "scores", "count"):
         metadata, config = triton.get_model_metadata(model), triton.config(model)
         assert (metadata["name"], config["name"]) == (model, model)
         batches = config["max_batch_size"] > 0
@@ -269,6 +269,45 @@ def test_a_decoupled_model_wants_a_stream(triton):
     triton.refused("INVALID_ARGUMENT", triton.ask, "count", numbers)
     one = triton.ask("count", {**numbers, "to": np.array([1], np.int32)})
     assert one.as_numpy("number").tolist() == [0]
+
+
+SLEEP = {"order": np.array(["sleep:0.3"], np.object_)}
+
+
+@pytest.mark.parametrize("triton", ["grpc"], indirect=True)
+def test_a_client_may_change_its_mind(triton):
+    came = queue.Queue()
+    call = triton.async_infer("lab", [triton.tensor("order", SLEEP["order"])], lambda result, error: came.put((result, error)))
+    call.cancel()
+    result, error = came.get(timeout=30)
+    assert result is None
+    assert error.status() == "StatusCode.CANCELLED"
+    triton.ask("lab", {"order": np.array(["echo"], np.object_)})
+
+
+@pytest.mark.parametrize("triton", ["grpc", "grpc.aio"], indirect=True)
+def test_a_client_may_wait_no_longer_than_it_likes(triton):
+    triton.refused("DEADLINE_EXCEEDED", triton.ask, "lab", SLEEP, client_timeout=0.05)
+    triton.ask("lab", {"order": np.array(["echo"], np.object_)})
+
+
+@pytest.mark.parametrize("triton", ["http", "grpc"], indirect=True)
+def test_many_requests_at_once(triton):
+    """Of one client, each with its own answer."""
+    another = triton.another(**({} if triton.is_grpc else {"concurrency": 8}))
+    came = queue.Queue()
+    for value in range(32):
+        given = [another.tensor("x", np.full((1, 4), value, np.float32))]
+        if triton.is_grpc:
+            another.async_infer("double", given, lambda result, error: came.put(error or result), request_id=str(value))
+        else:
+            came.put(another.async_infer("double", given, request_id=str(value)))
+    results = [came.get(timeout=30) for _ in range(32)]
+    if not triton.is_grpc:
+        results = [waiting.get_result() for waiting in results]
+    got = {another.response(result)["id"]: result.as_numpy("y").tolist() for result in results}
+    assert got == {str(value): [[2 * value] * 4] for value in range(32)}
+    another.close()
 
 
 def test_the_clients_own_refusals_reach_no_server(triton):

@@ -56,7 +56,7 @@ def test_every_type(triton, region, every_type):
         outputs.append(triton.wanted(f"{name}_out"))
         outputs[-1].set_shared_memory("mine", size, place + 2048)
         place += 64
-    triton.infer("types", inputs, outputs=outputs)
+    triton.infer("every_type", inputs, outputs=outputs)
     for place, (datatype, array) in enumerate(every_type.values()):
         kind = np.object_ if datatype == "BYTES" else triton_to_np_dtype(datatype)
         got = shared_memory.get_contents_as_numpy(region, kind, list(array.shape), 2048 + 64 * place)

@@ -12,7 +12,7 @@ PARTS = ("success", "queue", "compute_input", "compute_infer", "compute_output")
 
 def test_the_index(triton):
     index = triton.index()
-    for name in ("types", "echo", "scores", "count", "lab", "double"):
+    for name in ("every_type", "echo", "scores", "count", "lab", "double"):
         assert index[name]["version"] == "1"
         assert index[name]["state"] == "READY"
 

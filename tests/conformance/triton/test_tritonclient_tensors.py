@@ -12,7 +12,7 @@ TEXTS = np.array([b"\x00\xff", "ö".encode(), b""], np.object_)
 
 
 def types(triton, every_type, **more):
-    """The inputs of the skill ``types``; over HTTP, ``binary_data`` or as JSON."""
+    """The inputs of the skill ``every_type``; over HTTP, ``binary_data`` or as JSON."""
     return [triton.tensor(name, array, datatype, **more) for name, (datatype, array) in every_type.items()]
 
 
@@ -29,18 +29,18 @@ def check_types(triton, every_type, result):
 
 
 def test_every_type_comes_back_bit_by_bit(triton, every_type):
-    check_types(triton, every_type, triton.infer("types", types(triton, every_type), request_id="7"))
+    check_types(triton, every_type, triton.infer("every_type", types(triton, every_type), request_id="7"))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_any_number_of_rows(triton, every_type, rows):
     several = {name: (datatype, np.repeat(array, rows, axis=0)) for name, (datatype, array) in every_type.items()}
-    check_types(triton, several, triton.infer("types", types(triton, several)))
+    check_types(triton, several, triton.infer("every_type", types(triton, several)))
 
 
 def test_tensors_without_columns(triton, every_type):
     empty = {name: (datatype, array[:, :0]) for name, (datatype, array) in every_type.items()}
-    check_types(triton, empty, triton.infer("types", types(triton, empty)))
+    check_types(triton, empty, triton.infer("every_type", types(triton, empty)))
 
 
 NO_JSON = ("FP16", "BF16")
@@ -55,7 +55,7 @@ def test_json_and_binary_may_be_mixed(triton, every_type, given, taken, rows):
     several = {name: (datatype, np.repeat(array, rows, axis=0)) for name, (datatype, array) in every_type.items()}
     inputs = [triton.tensor(name, array, datatype, binary_data=given or datatype in NO_JSON) for name, (datatype, array) in several.items()]
     outputs = [triton.wanted(f"{name}_out", binary_data=taken or datatype in NO_JSON) for name, (datatype, array) in several.items()]
-    result = triton.infer("types", inputs, outputs=outputs)
+    result = triton.infer("every_type", inputs, outputs=outputs)
     check_types(triton, several, result)
     binary = {name: "binary_data_size" in result.get_output(f"{name}_out").get("parameters", {}) for name in several}
     assert binary == {name: taken or datatype in NO_JSON for name, (datatype, _) in several.items()}
@@ -184,6 +184,18 @@ def test_a_request_has_no_more_time_than_it_says(triton):
     order = np.array(["sleep:0.4"], np.object_)
     message = triton.refused("DEADLINE_EXCEEDED", triton.ask, "lab", {"order": order}, timeout=50_000)
     assert "time-out" in message
+
+
+def test_filters_and_their_absence(triton):
+    """Filtered, a sample is one text of JSON; without its filters the model is as it was."""
+    (output,) = triton.get_model_metadata("best")["outputs"]
+    assert output == {"name": "y", "datatype": "BYTES", "shape": [-1]}
+    best = triton.ask("best", {"x": ROWS}).as_numpy("y")
+    assert texts([best]) == [["1", "0"]]
+    (output,) = triton.get_model_metadata("best", **triton.bare)["outputs"]
+    assert output == {"name": "y", "datatype": "FP32", "shape": [-1, 4]}
+    for more in (triton.bare, {"parameters": {"filters": "off"}}, {"parameters": {"filters": False}}):
+        assert triton.ask("best", {"x": ROWS}, **more).as_numpy("y").tolist() == (2 * ROWS).tolist()
 
 
 def test_reserved_parameters_are_refused(served):
