@@ -1,6 +1,7 @@
 """Counts that are those of what was done, durations whose parts add up."""
 
 import time
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +10,19 @@ from zeromind.observe.statistics import Statistics
 from zeromind.tensors import Run
 
 
+class Request(NamedTuple):
+    came: float
+    since: float
+
+
 def counts(stats):
     return {name: (entry["count"], entry["ns"]) for name, entry in stats.items()}
 
 
 def test_a_run_is_told_by_request_and_by_size_of_batch():
     made = Statistics()
-    made.ran(Run(8, 0.5, 0.125, 0.25), requests=2, waited_s=4.0, took_s=5.0, now=time.monotonic())
+    now = time.monotonic()
+    made.ran(Run(8, 0.5, 0.125, 0.25), [Request(now - 2.75, now - 2.5), Request(now - 2.0, now - 1.5)], now, now + 0.125)
     told = made.to_json()
     assert (told["inference_count"], told["execution_count"]) == (8, 1)
     assert abs(told["last_inference"] / 1000 - time.time()) < 60
@@ -39,7 +46,7 @@ def test_a_run_is_told_by_request_and_by_size_of_batch():
 def test_sums_are_those_of_what_came(runs):
     made = Statistics()
     for requests, rows, seconds in runs:
-        made.ran(Run(rows, seconds), requests, requests * seconds, requests * seconds, 0.0)
+        made.ran(Run(rows, seconds), [Request(5.0, 5.0)] * requests, 5.0 + seconds, 5.0 + seconds)
     told = made.to_json()
     assert told["inference_count"] == sum(rows for _, rows, _ in runs)
     assert told["execution_count"] == sum(batch["compute_infer"]["count"] for batch in told["batch_stats"]) == len(runs)

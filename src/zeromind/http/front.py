@@ -63,6 +63,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
             return None
         kind, name = way
         told = kind.read(headers)
+        if kind.as_it_is(told):
+            return lambda exchange, body: kind(self, exchange, name, told, body).submit()
         return lambda exchange, body: kind(self, exchange, name, told, body).finish()
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
@@ -111,6 +113,12 @@ class _Short(httputil.HTTPMessageDelegate):
         self._told = self.read(headers)
         return None
 
+    @staticmethod
+    def as_it_is(told: Any) -> bool:
+        """Whether the body need not be expanded."""
+        del told
+        return True
+
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Gather the body, which the transport bounds."""
         if not self._body:
@@ -123,9 +131,10 @@ class _Short(httputil.HTTPMessageDelegate):
 
     def finish(self) -> None:
         """The request is complete: have it answered."""
-        self._submit()
+        self.submit()
 
-    def _submit(self) -> None:
+    def submit(self) -> None:
+        """Have it answered; its body is as it is to be read."""
         try:
             self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply)
             self._exchange.close_callback = self.on_connection_close
@@ -198,10 +207,15 @@ class Inference(_Short):
         """Where its JSON ends, and how bodies are compressed."""
         return Terms.of(headers)
 
+    @staticmethod
+    def as_it_is(told: Any) -> bool:
+        """Whether the body need not be expanded."""
+        return not told.came
+
     def finish(self) -> None:
         """The request is complete: expand its body, and have it answered."""
         if not self._told.came:
-            self._submit()
+            self.submit()
         elif len(self._body) <= terms.AT_ONCE_BYTES // 4:
             self._expanded(self._expand)
         else:
@@ -217,7 +231,7 @@ class Inference(_Short):
             self._refuse(error)
         else:
             if not self._exchange.over:
-                self._submit()
+                self.submit()
 
     def _decode(self, interface: Interface) -> InferRequest:
         self._codec = self._front.codec(interface, self._model_id)
@@ -226,7 +240,7 @@ class Inference(_Short):
 
     def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
         body, json_bytes = self._codec.encode(answer, self._asked)
-        return terms.fields(json_bytes), body
+        return (terms.fields(json_bytes) if json_bytes else envelope.FIELDS), body
 
     def _respond(self, fields: bytes, body: bytes) -> None:
         coding = self._told.goes

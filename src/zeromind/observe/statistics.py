@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from zeromind.tensors import Run
 
@@ -32,6 +33,13 @@ class Duration:
     def to_json(self) -> dict[str, int]:
         """``{"count", "ns"}``."""
         return {"count": self.count, "ns": max(0, round(self.seconds * 1e9))}
+
+
+class Timed(Protocol):
+    """A request: when it came, and since when it waited, in seconds of the monotonic clock."""
+
+    came: float
+    since: float
 
 
 class _Named:
@@ -60,18 +68,22 @@ class Statistics:
         self._responses: dict[int, _Named] = {}
         self._last = 0.0
 
-    def ran(self, run: Run, requests: int, waited_s: float, took_s: float, now: float) -> None:
-        """A run has answered so many requests: from enqueuing to answer they took ``waited_s`` all together, from coming ``took_s``.
+    def ran(self, run: Run, requests: Sequence[Timed], arrived: float, done: float) -> None:
+        """A run's answer arrived, and was given to these requests by then, on the clock of their own times.
 
-        ``now`` is the monotonic clock's. As this is done for each batch, it only adds; ``to_json`` puts it together.
+        As this is done for each batch, it only adds; ``to_json`` puts it together.
         """
         rows, infer_s, input_s, output_s = run
-        self._requests += requests
-        self._took_s += took_s
-        self._waited_s += waited_s
-        self._input_s += requests * input_s
-        self._infer_s += requests * infer_s
-        self._output_s += requests * output_s
+        if len(requests) == 1:
+            count, since, came = 1, requests[0].since, requests[0].came
+        else:
+            count, since, came = len(requests), sum([one.since for one in requests]), sum([one.came for one in requests])
+        self._requests += count
+        self._took_s += count * done - came
+        self._waited_s += count * arrived - since
+        self._input_s += count * input_s
+        self._infer_s += count * infer_s
+        self._output_s += count * output_s
         batch = self._batches.get(rows)
         if batch is None:
             batch = self._batches[rows] = [0, 0.0, 0.0, 0.0]
@@ -79,7 +91,7 @@ class Statistics:
         batch[1] += input_s
         batch[2] += infer_s
         batch[3] += output_s
-        self._last = now
+        self._last = done
 
     def failed(self, took_s: float) -> None:
         """A request was answered with a fault, or its client did not wait."""

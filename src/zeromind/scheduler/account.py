@@ -22,15 +22,18 @@ class Account:
 
     def answered(self, batch: Batch, outcome: Sequence[Answer], arrived: float) -> None:
         """A batch's answers have arrived and been given; faults among them are counted already."""
-        entries, first = batch.entries, outcome[0]
-        if batch.uniform or len(entries) == 1:  # run as one, or not at all
-            if not isinstance(first, ZeroMindError):
-                self._ran(first.run, entries, arrived)
-        else:
-            for run, answered in _runs(entries, outcome):
-                self._ran(run, answered, arrived)
-        if entries[0].stream is not None and not isinstance(first, ZeroMindError):
-            self._statistics.ended(batch.responses, "empty_response")
+        first, done = outcome[0], self._clock()
+        if batch.uniform and not isinstance(first, ZeroMindError):  # run as one
+            self._statistics.ran(first.run, batch.entries, arrived, done)
+            if self._sampler.active:
+                self._sample(first.run, batch.entries, arrived, done)
+            return
+        for run, entries in _runs(batch.entries, outcome):
+            self._statistics.ran(run, entries, arrived, done)
+            if self._sampler.active:
+                self._sample(run, entries, arrived, done)
+            if entries[0].stream is not None:
+                self._statistics.ended(batch.responses, "empty_response")
 
     def responded(self, batch: Batch, response: InferResponse) -> None:
         """A stream has one more response, which is not the last."""
@@ -43,18 +46,9 @@ class Account:
         if entry.stream is not None:
             self._statistics.ended(entry.stream.responses, how)
 
-    def _ran(self, run: Run, entries: Sequence[Entry], arrived: float) -> None:
-        """A run has answered these requests."""
-        count, done = len(entries), self._clock()
-        if count == 1:
-            waited, took = arrived - entries[0].since, done - entries[0].came
-        else:
-            waited = count * arrived - sum([entry.since for entry in entries])
-            took = count * done - sum([entry.came for entry in entries])
-        self._statistics.ran(run, count, waited, took, done)
-        if self._sampler.active:
-            for entry in entries:
-                self._sampler.sample(entry.request.id, (entry.came, entry.since, arrived, done), run)
+    def _sample(self, run: Run, entries: Sequence[Entry], arrived: float, done: float) -> None:
+        for entry in entries:
+            self._sampler.sample(entry.request.id, (entry.came, entry.since, arrived, done), run)
 
 
 def _runs(entries: Sequence[Entry], outcome: Sequence[Answer]) -> list[tuple[Run, list[Entry]]]:
