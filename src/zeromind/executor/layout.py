@@ -19,6 +19,8 @@ from zeromind.executor.arena import aligned
 from zeromind.tensors import Interface, Run, Tensor, TensorSpec
 
 _FRAME = struct.Struct("<IBBIIddd")
+_HEAD = struct.Struct("<IBBI")
+_RUN = struct.Struct("<Iddd")
 SIZE = _FRAME.size
 _REST = SIZE - 4
 _MOST_KEPT = 1024
@@ -76,8 +78,8 @@ def unpack(frame: bytes) -> tuple[int, Run] | None:
     """Slot and run of a frame with its prefix; None if it is another one."""
     if len(frame) != SIZE:
         return None
-    _, slot, _, groups, *run = _FRAME.unpack(frame)
-    return None if groups else (slot, Run(*run))
+    _, slot, _, groups = _HEAD.unpack_from(frame)
+    return None if groups else (slot, Run._make(_RUN.unpack_from(frame, _HEAD.size)))
 
 
 def fits(outputs: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> bool:
