@@ -651,6 +651,19 @@ def test_every_request_is_counted_once(bench):
     assert counted(made) == (3, 3, 4, {1: 1, 3: 1})
 
 
+def test_who_has_left_or_is_late_is_not_counted_again_when_the_answer_comes(bench):
+    made = bench()
+    made.submit(1)
+    made.submit(2, 3, lasts=1)
+    made.entries[1].withdraw()
+    made.worker.answer()
+    made.submit(4)
+    made.loop.pass_time(1.1)
+    made.worker.answer()
+    made.worker.answer()
+    assert counted(made) == (1, 3, 4, {1: 2, 2: 1})
+
+
 def test_time_in_the_queue_is_what_was_not_the_models(bench):
     made = bench()
     made.submit(1)

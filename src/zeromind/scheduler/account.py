@@ -20,19 +20,18 @@ class Account:
         self._sampler = sampler
         self._clock = clock
 
-    def answered(self, batch: Batch, outcome: Sequence[Answer], arrived: float) -> None:
-        """A batch's answers have arrived and been given; faults among them are counted already."""
+    def answered(self, batch: Batch, outcome: Sequence[Answer], arrived: float, late: Sequence[Entry]) -> None:
+        """A batch's answers have arrived and been given, but to those that were ``late``; faults among them are counted already."""
         first, done = outcome[0], self._clock()
-        if batch.uniform and not isinstance(first, ZeroMindError):  # run as one
-            self._statistics.ran(first.run, batch.entries, arrived, done)
-            if self._sampler.active:
-                self._sample(first.run, batch.entries, arrived, done)
-            return
-        for run, entries in _runs(batch.entries, outcome):
+        if batch.uniform and not late and not isinstance(first, ZeroMindError):  # run as one
+            runs: Sequence[tuple[Run, list[Entry]]] = ((first.run, batch.entries),)
+        else:
+            runs = _runs(batch.entries, outcome, late)
+        for run, entries in runs:
             self._statistics.ran(run, entries, arrived, done)
             if self._sampler.active:
                 self._sample(run, entries, arrived, done)
-            if entries[0].stream is not None:
+            if entries and entries[0].stream is not None:
                 self._statistics.ended(batch.responses, "empty_response")
 
     def responded(self, batch: Batch, response: InferResponse) -> None:
@@ -51,12 +50,14 @@ class Account:
             self._sampler.sample(entry.request.id, (entry.came, entry.since, arrived, done), run)
 
 
-def _runs(entries: Sequence[Entry], outcome: Sequence[Answer]) -> list[tuple[Run, list[Entry]]]:
+def _runs(entries: Sequence[Entry], outcome: Sequence[Answer], late: Sequence[Entry]) -> list[tuple[Run, list[Entry]]]:
     """Each run with the requests that it answered."""
     runs: list[tuple[Run, list[Entry]]] = []
     for entry, answer in zip(entries, outcome, strict=True):
         if not isinstance(answer, ZeroMindError):
-            _of(answer.run, runs).append(entry)
+            answered = _of(answer.run, runs)
+            if entry not in late:
+                answered.append(entry)
     return runs
 
 

@@ -182,12 +182,13 @@ class Dispatcher:
         else:
             if self._queue.count:
                 self._pump(arrived)  # the worker runs again while these answers are encoded
+            late = [entry for entry in batch.entries if not entry.open]
             for entry, answer in zip(batch.entries, outcome, strict=True):
                 if isinstance(answer, ZeroMindError):
                     self._refuse(entry, answer)
                 else:
                     entry.settle(answer)
-            self._account.answered(batch, outcome, arrived)
+            self._account.answered(batch, outcome, arrived, late)
         if self._farewell is not None and not self._running():
             self._quiet.set()
 
