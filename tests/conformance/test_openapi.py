@@ -54,7 +54,7 @@ parameters = { "path.id" = { dictionary = "strangers", probability = 1.0 } }
 # Whether data fit a model is for the model to say, the document cannot; of models that are not there the protocol has 400 for two
 # questions; and 5.0, a whole number to JSON Schema, is none to the log's verbosity.
 [[operations]]
-include-path-regex = "[/:](load|predict|classify|regress|infer|register|setting|ready|stats|logging)$"
+include-path-regex = "[/:](load|predict|classify|regress|infer|generate|generate_stream|register|setting|ready|stats|logging)$"
 checks = { positive_data_acceptance = { enabled = false } }
 """
 

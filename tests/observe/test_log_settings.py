@@ -23,6 +23,9 @@ def log():
     handler.setFormatter(logging.Formatter(FORMAT))
     levels = root.level, LOGGER.level
     filters = {one: list(one.filters) for one in root.handlers}
+    for one in filters:
+        one.filters.clear()  # what clients of other tests have changed
+    LOGGER.setLevel(logging.NOTSET)
     root.setLevel(logging.INFO)
     root.addHandler(handler)
     yield stream

@@ -152,7 +152,7 @@ def _datatype(dtype: Any) -> str:
     try:
         return datatypes.parse_datatype(str(dtype))
     except ValueError:
-        # bfloat16 and the float8 kinds have no name in the protocol; the compiled function takes and gives float32 for them.
+        # The float8 kinds have no name in the protocol; the compiled function takes and gives float32 for them, as for bfloat16.
         return "FP32"
 
 
