@@ -314,7 +314,7 @@ class Trial:
 
 
 @pytest.mark.timeout(600)
-def test_what_onnx_runtime_runs_is_served(spawn, tmp_path, record_property):
+def test_what_onnx_runtime_runs_is_served(spawn, tmp_path, capsys):
     folder = tmp_path / "cases"
     folder.mkdir()
     with socket.socket() as sock:
@@ -326,8 +326,8 @@ def test_what_onnx_runtime_runs_is_served(spawn, tmp_path, record_property):
         list(clients.map(trial.run, cases()))
     trial.wire.channel.close()
     report = trial.report()
-    print(report)
-    record_property("report", report)
+    with capsys.disabled():  # what was left out is to be seen by whoever runs the tests
+        print(f"\n{report}")
     assert trial.failed == {}, f"{len(trial.failed)} of {len(trial.passed) + len(trial.failed)} fail"
     assert min(len(trial.opened), len(trial.passed) - len(trial.opened)) >= FLOOR, report
     assert client.workers() == []
