@@ -48,7 +48,7 @@ proto: $(VENV)/.test ## compile the gRPC messages anew
 docs: $(VENV)/.test ## write docs/reference.md anew from the code
 	@$(BIN)/python docs/reference.py
 
-bench: $(VENV)/.bench ## measure everything, the installed peers beside it, and write docs/performance.md (15 minutes)
+bench: $(VENV)/.bench ## measure everything, the installed peers beside it, and write docs/performance.md (20 minutes)
 	@exec $(BIN)/python benchmarks/bars.py $(ARGS)
 
 peers: $(BIN)/python ## install the servers that `make bench` compares with, in .peers (3 GB)

@@ -28,6 +28,7 @@ RESULTS = FOLDER / "results"
 PAGE = FOLDER.parent / "docs" / "performance.md"
 SCRIPTS = {
     "peers": "peers/run.py",
+    "calls": "peers/calls.py",
     **{
         name: f"{name}.py"
         for name in ("end_to_end", "transport", "neighbour", "cold_start", "memory", "batching", "codec", "shared_memory")
@@ -68,8 +69,9 @@ def measured(name: str, folder: Path, options: argparse.Namespace) -> bool:
     # An old document would pass for a new one.
     out.unlink(missing_ok=True)
     command = [sys.executable, str(FOLDER / SCRIPTS[name]), "--out", str(out)]
-    command += ["--quick"] if options.quick else ["--seconds", "2"] if name == "peers" else []
-    command += ["--envs", str(options.envs)] if name == "peers" and options.envs else []
+    compares = SCRIPTS[name].startswith("peers/")
+    command += ["--quick"] if options.quick else ["--seconds", "2"] if compares else []
+    command += ["--envs", str(options.envs)] if compares and options.envs else []
     report.say(f"\n{name} …")
     begun = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

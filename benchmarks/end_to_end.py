@@ -62,7 +62,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for name, processes in loops.items():
             bare.wait_loaded(name, processes)
         alone: dict[str, list[float]] = {name: [] for name in loops}
-        loads: dict[tuple[Case, int], list[wrk.Load]] = {(case, clients): [] for case in chosen for clients in case.clients}
+        loads: dict[tuple[Case, int], list[wrk.Load]] = {turn: [] for turn in turns(chosen)}
         for _ in range(rounds):
             for name, processes in loops.items():
                 alone[name].append(bare.together(processes))
@@ -81,8 +81,7 @@ def cases() -> list[Case]:
     for name in models.SHAPES:
         clients = (1, 8) if name == "image" else CLIENTS
         found.append(Case(name, "oip", models.path(name), models.body(name), f"{name}.onnx", clients=clients))
-        body, length = models.binary(name)
-        headers = (("Content-Type", "application/octet-stream"), ("Inference-Header-Content-Length", str(length)))
+        body, headers = models.binary(name)
         found.append(Case(name, "oip, binary", models.path(name), body, f"{name}.onnx", clients, headers))
         found.append(Case(name, "0mind", f"/model/predict?id={name}", numbers("x", models.sample(name)), f"{name}.onnx", clients=clients))
     pixels = numbers(DEMO_INPUT, bare.decoder()().round(6))
@@ -91,6 +90,12 @@ def cases() -> list[Case]:
     together = "Pillow and demo, compiled, 2 processes"
     found.append(Case("pictures", "0mind", "/model/predict?id=pictures", picture, together, headers=(("Content-Type", "image/png"),)))
     return found
+
+
+def turns(chosen: list[Case]) -> list[tuple[Case, int]]:
+    """A round's cases with their clients, in order: the wires of one model with as many clients follow each other, to be compared."""
+    order = list(dict.fromkeys(case.model for case in chosen))
+    return sorted(((case, clients) for case in chosen for clients in case.clients), key=lambda turn: (order.index(turn[0].model), turn[1]))
 
 
 def numbers(name: str, rows: np.ndarray[Any, Any]) -> bytes:
@@ -126,8 +131,7 @@ def check(server: Server, case: Case, folder: Path) -> None:
 def numbers_in(answer: bytes, wire: str) -> Any:
     """The row of ``y``, which is the only output."""
     if wire == "oip, binary":
-        head, _ = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
-        return np.frombuffer(answer[-head["outputs"][0]["parameters"]["binary_data_size"] :], np.float32)
+        return models.binary_row(answer)
     document = json.loads(answer)
     return document["outputs"][0]["data"] if wire == "oip" else document["result"]["y"][0]
 

@@ -75,12 +75,19 @@ def body(name: str) -> bytes:
     return json.dumps({"inputs": [{"name": "x", "shape": row.shape, "datatype": "FP32", "data": data}]}).encode()
 
 
-def binary(name: str) -> tuple[bytes, int]:
-    """The same with the row's bytes behind the JSON, of which there are so many bytes; the answer is to be of that kind, too."""
+def binary(name: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """The same with the row's bytes behind the JSON, and the headers that say so; the answer is to be of that kind, too."""
     row = sample(name)
     entry = {"name": "x", "shape": row.shape, "datatype": "FP32", "parameters": {"binary_data_size": row.nbytes}}
     head = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}}).encode()
-    return head + row.tobytes(), len(head)
+    headers = (("Content-Type", "application/octet-stream"), ("Inference-Header-Content-Length", str(len(head))))
+    return head + row.tobytes(), headers
+
+
+def binary_row(answer: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The row of ``y`` in such an answer, which is its only output. Raises ValueError, KeyError or IndexError if it has none."""
+    head, _ = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
+    return np.frombuffer(answer[-head["outputs"][0]["parameters"]["binary_data_size"] :], np.float32)
 
 
 def path(name: str) -> str:

@@ -10,7 +10,7 @@ from standing import BARS, Documents, figure
 
 BEGIN = "<!-- measured, by make bench -->"
 END = "<!-- end of what make bench has measured -->"
-_MODELS = ("tiny", "mnist", "image")
+_ORDER = {"model": ("tiny", "mnist", "image"), "wire": ("JSON", "binary", "gRPC")}
 
 
 def rewrite(file: Path, documents: Documents) -> None:
@@ -25,7 +25,7 @@ def rewrite(file: Path, documents: Documents) -> None:
 
 def lines(documents: Documents) -> list[str]:
     """What stands between the markers."""
-    return ["", *where(documents), "", *bars(documents), *peers(documents), *wires(documents), ""]
+    return ["", *where(documents), "", *bars(documents), *peers(documents), *calls(documents), *wires(documents), ""]
 
 
 def where(documents: Documents) -> Iterator[str]:
@@ -50,20 +50,46 @@ def bars(documents: Documents) -> Iterator[str]:
 def peers(documents: Documents) -> Iterator[str]:
     """Requests per second, a row for each server."""
     results = documents.get("peers", {}).get("results", {})
-    rows = results.get("rows", [])
-    if not rows:
+    if not results.get("rows"):
         return
-    columns = sorted({(row["model"], row["clients"]) for row in rows}, key=lambda column: (_MODELS.index(column[0]), column[1]))
-    cells = {(row["server"], row["model"], row["clients"]): row for row in rows}
-    heads = ["requests per second", *(f"{model}, {counted(clients)}" for model, clients in columns)]
+    yield from ("", "## Side by side", "", "![Requests per second of each server](performance.svg)", "")
+    yield from servers(results, "requests per second", "client")
+    packages = {server["package"]: server["version"] for server in results["servers"].values()}
+    yield from ("", "Versions: " + ", ".join(f"{package} {version}" for package, version in packages.items()) + ".")
+    yield from skipped(results)
+
+
+def calls(documents: Documents) -> Iterator[str]:
+    """The same over gRPC."""
+    results = documents.get("calls", {}).get("results", {})
+    if not results.get("rows"):
+        return
+    yield from ("", "## Side by side over gRPC", "")
+    yield from servers(results, "calls per second", "stream")
+    yield from skipped(results)
+
+
+def servers(results: Mapping[str, Any], figures: str, asking: str) -> Iterator[str]:
+    """A comparison as a table: a row for each server, a column for each thing asked; ``asking`` is one of those who do."""
+    rows = results["rows"]
+    columns = sorted({(row["model"], row["wire"], row["clients"]) for row in rows}, key=placed)
+    cells = {(row["server"], row["model"], row["wire"], row["clients"]): row for row in rows}
     shown = []
     for name, server in results["servers"].items():
         title = f"**{server['title']}**" if name == "zeromind" else server["title"]
         shown.append([title, *(rate(cells.get((name, *column))) for column in columns)])
-    yield from ("", "## Side by side", "", "![Requests per second of each server](performance.svg)", "")
-    yield from table(heads, shown)
-    packages = {server["package"]: server["version"] for server in results["servers"].values()}
-    yield from ("", "Versions: " + ", ".join(f"{package} {version}" for package, version in packages.items()) + ".")
+    heads = (f"{model}{', as bytes' * (wire == 'binary')}, {counted(clients, asking)}" for model, wire, clients in columns)
+    yield from table([figures, *heads], shown)
+
+
+def placed(column: tuple[str, str, int]) -> tuple[int, int, int]:
+    """Where a column stands: small models first, then JSON, then few clients."""
+    model, wire, clients = column
+    return _ORDER["model"].index(model), _ORDER["wire"].index(wire), clients
+
+
+def skipped(results: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing in a comparison, and why."""
     for name, reason in results.get("skipped", {}).items():
         yield from ("", f"Without {name}: {reason.splitlines()[0]}")
 
@@ -92,8 +118,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def counted(clients: int) -> str:
-    return "1 client" if clients == 1 else f"{clients} clients"
+def counted(clients: int, asking: str = "client") -> str:
+    return f"{clients} {asking}{'s' * (clients > 1)}"
 
 
 def rate(row: Mapping[str, Any] | None) -> str:

@@ -81,13 +81,12 @@ def figure(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.10g}"
 
 
-def peer(name: str, model: str, clients: int) -> Read:
+def peer(name: str, model: str, clients: int, wire: str = "JSON") -> Read:
     """How many times as many requests as that server's ours gets answered."""
+    benchmark = "calls" if wire == "gRPC" else "peers"
 
     def read(documents: Documents) -> float | None:
-        rows = _results(documents, "peers").get("rows", [])
-        found = (row["ours_is_times"] for row in rows if (row["server"], row["model"], row["clients"]) == (name, model, clients))
-        return next(found, None)
+        return _cell(documents, benchmark, "ours_is_times", server=name, model=model, wire=wire, clients=clients)
 
     return read
 
@@ -96,10 +95,21 @@ def alone(model: str, wire: str, clients: int, percent: bool = False) -> Read:
     """The requests per second as a multiple, or as so many percent, of what the model does in a loop without a server."""
 
     def read(documents: Documents) -> float | None:
-        rows = _results(documents, "end_to_end").get("rows", [])
-        found = (row["times_alone"] for row in rows if (row["model"], row["wire"], row["clients"]) == (model, wire, clients))
-        times = next(found, None)
+        times = _cell(documents, "end_to_end", "times_alone", model=model, wire=wire, clients=clients)
         return times * 100 if percent and times is not None else times
+
+    return read
+
+
+def binary(model: str, clients: int) -> Read:
+    """How many times as many requests are answered with tensors as bytes as with them in JSON."""
+
+    def read(documents: Documents) -> float | None:
+        as_bytes, as_json = (
+            _cell(documents, "end_to_end", "requests_per_second", model=model, wire=wire, clients=clients)
+            for wire in ("oip, binary", "oip")
+        )
+        return as_bytes / as_json if as_bytes is not None and as_json else None
 
     return read
 
@@ -127,8 +137,25 @@ def neighbour(documents: Documents) -> float | None:
     return None if change is None else 100 * change
 
 
+def _cell(documents: Documents, benchmark: str, figure: str, **keys: Any) -> float | None:
+    """A figure of the row that has these values, if there is one."""
+    rows = _results(documents, benchmark).get("rows", [])
+    return next((row[figure] for row in rows if all(row[key] == value for key, value in keys.items())), None)
+
+
 def _results(documents: Documents, name: str) -> Mapping[str, Any]:
     return documents.get(name, {}).get("results", {})
+
+
+def _either_triton(bound: float, model: str, clients: int, wire: str) -> Term:
+    """As bytes and over gRPC the faster of the two counts, whichever that is."""
+    reads = [peer(name, model, clients, wire) for name in ("triton", "triton-delay")]
+
+    def read(documents: Documents) -> float | None:
+        found = [times for each in reads if (times := each(documents)) is not None]
+        return min(found) if len(found) == len(reads) else None
+
+    return Term(bound, "times", "Triton", read)
 
 
 def _triton(bound: float, model: str, clients: int) -> Term:
@@ -151,6 +178,15 @@ BARS = (
         (Term(70, "%", "of Pillow and the model alone", alone("pictures", "0mind", 32, percent=True)),),
     ),
     Bar("224x224x3 FP32 as JSON, 8 clients", (_triton(1.5, "image", 8),)),
+    Bar("mnist.onnx as bytes, 32 clients", (Term(1.1, "times", "JSON", binary("mnist", 32)),)),
+    Bar("mnist.onnx as bytes, 1 client", (Term(1.1, "times", "JSON", binary("mnist", 1)),)),
+    Bar(
+        "224x224x3 FP32 as bytes, 8 clients",
+        (Term(5, "times", "JSON", binary("image", 8)), _either_triton(1, "image", 8, "binary")),
+    ),
+    Bar("mnist.onnx over gRPC, 32 streams", (_either_triton(1, "mnist", 32, "gRPC"),)),
+    Bar("mnist.onnx over gRPC, 1 stream", (_either_triton(1.3, "mnist", 1, "gRPC"),)),
+    Bar("tiny.onnx over gRPC, 32 streams", (_either_triton(0.6, "tiny", 32, "gRPC"),)),
     Bar("an ordinary Tornado handler", (Term(2.5, "times", "Tornado's own server", handler),)),
     Bar("the front process with ten models", (Term(90, "MB", "resident", front, most=True),)),
     Bar("from start to listening", (Term(1, "s", "", start, most=True),)),

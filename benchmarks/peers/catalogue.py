@@ -23,7 +23,8 @@ ENVS = Path(__file__).resolve().parents[2] / ".peers"
 class Peer:
     """A server: ``requires`` is what pip installs, its first package the one whose version counts.
 
-    ``debian`` are the system's packages that it needs, ``library`` one of theirs. ``settings`` are variables of its environment;
+    ``debian`` are the system's packages that it needs, ``library`` one of theirs. ``speaks`` are the wires on which it is
+    asked, ``wire`` is the form of its JSON. ``settings`` are variables of its environment;
     a peer that is ``like`` another one is that one with other settings.
     """
 
@@ -32,6 +33,7 @@ class Peer:
     requires: tuple[str, ...]
     wire: str = "oip"
     interpreter: str = sys.executable
+    speaks: tuple[str, ...] = ("JSON",)
     debian: tuple[str, ...] = ("python3-venv",)
     library: str = ""
     like: str = ""
@@ -93,11 +95,13 @@ class Peer:
         return list(found[0] if self.wire == "rows" else found["y"])
 
 
-OURS = Peer("zeromind", "0Mind", ())
+_ALL_WIRES = ("JSON", "binary", "gRPC")
+OURS = Peer("zeromind", "0Mind", (), speaks=_ALL_WIRES)
 _TRITON = Peer(
     "triton",
     "Triton (Python backend)",
     ("nvidia-pytriton", "onnxruntime"),
+    speaks=_ALL_WIRES,
     interpreter="/usr/bin/python3.11",
     debian=("python3.11", "python3.11-venv", "libpython3.11"),
     library="python3.11",

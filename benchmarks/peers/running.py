@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import models
 import numpy as np
 import psutil
+import wrk
 from catalogue import Peer
 from server import free_port
 
@@ -42,12 +44,13 @@ class Running:
     def __init__(self, peer: Peer, envs: Path, case: Case) -> None:
         self.peer = peer
         self.case = case
-        self.body = peer.body(case.row)
         self._python = peer.python(envs)
         self._family: dict[int, psutil.Process] = {}
         self.port = free_port()
         self.grpc_port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}{peer.route(case.model)}"
+        url = f"http://127.0.0.1:{self.port}{peer.route(case.model)}"
+        self._json = wrk.Request(url, peer.body(case.row))
+        self._binary = wrk.Request(url, *models.binary(case.model))
 
     def __enter__(self) -> Running:
         # A short name: beneath it some put sockets, whose paths must be short.
@@ -87,11 +90,16 @@ class Running:
         """The end of what it has written."""
         return self._log.read_text(errors="replace")[-2000:]
 
-    def check(self) -> None:
+    def request(self, binary: bool = False) -> wrk.Request:
+        """What it is asked over HTTP: JSON, or the tensors as bytes."""
+        return self._binary if binary else self._json
+
+    def check(self, binary: bool = False) -> None:
         """Ask once. Raises RuntimeError if the answer is not the model's, OSError or HTTPException if there is none."""
+        request = self.request(binary)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("POST", self.peer.route(self.case.model), self.body, {"Content-Type": "application/json"})
+            connection.request("POST", self.peer.route(self.case.model), request.body, dict(request.headers))
             response = connection.getresponse()
             body = response.read()
         finally:
@@ -99,9 +107,13 @@ class Running:
         if response.status != 200:
             raise RuntimeError(f"status {response.status}: {body[:200].decode(errors='replace')}")
         try:
-            found = np.asarray(self.peer.answer(body), dtype=np.float32)
+            found = models.binary_row(body) if binary else np.asarray(self.peer.answer(body), dtype=np.float32)
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RuntimeError(f"not an answer ({error!r}): {body[:200].decode(errors='replace')}") from None
+        self.compare(found)
+
+    def compare(self, found: np.ndarray[Any, Any]) -> None:
+        """Raise RuntimeError if that is not the model's row."""
         if found.shape != self.case.expected.shape or not np.allclose(found, self.case.expected, rtol=1e-4, atol=1e-6):
             raise RuntimeError(f"wrong numbers: {found[:10].tolist()} instead of {self.case.expected[:10].tolist()}")
 

@@ -49,13 +49,13 @@ def document(name, **results):
     return {"benchmark": name, "machine": machine, "versions": {"python": "3.11.2"}, "date": "2026-11-22", "results": results}
 
 
-def compared(*rows):
-    """What the peers' benchmark writes, with rows of server, model, clients, requests per second, times and failures."""
+def compared(*rows, benchmark="peers", wire="JSON"):
+    """What a comparison writes, with rows of server, model, clients, requests per second, times and failures."""
     keys = ("server", "model", "clients", "requests_per_second", "ours_is_times", "failed")
     titles = {"zeromind": "0Mind", "triton": "Triton", "triton-delay": "Triton, waiting", "mosec": "mosec"}
-    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    found = [{**dict(zip(keys, row, strict=True)), "wire": wire} for row in rows]
     servers = {row["server"]: {"title": titles[row["server"]], "package": row["server"], "version": "1.0"} for row in found}
-    return document("peers", rows=found, servers=servers, skipped={"ray": "Ray Serve is not installed in .peers/ray: make peers"})
+    return document(benchmark, rows=found, servers=servers, skipped={"ray": "Ray Serve is not installed in .peers/ray: make peers"})
 
 
 def is_beneath(process, folder):
@@ -72,8 +72,11 @@ def left(folder):
 
 
 def whole_way(model, wire, clients, times):
-    row = {"model": model, "wire": wire, "clients": clients, "requests_per_second": 1000, "times_alone": times, "alone": "a loop"}
-    return document("end_to_end", rows=[row])
+    return document("end_to_end", rows=[on_the_way(model, wire, clients, times)])
+
+
+def on_the_way(model, wire, clients, times=1, rate=1000):
+    return {"model": model, "wire": wire, "clients": clients, "requests_per_second": rate, "times_alone": times, "alone": "a loop"}
 
 
 def bar(standing, words):
@@ -145,6 +148,50 @@ def test_shares_of_the_loop_alone_are_percent(standing):
     assert bar(standing, "the demo with pixels").measured({"end_to_end": whole_way("demo", "0mind", 32, 5.25)}) == "5.25 times"
 
 
+def test_tensors_as_bytes_are_told_from_those_in_json(standing):
+    rates = {("mnist", 32): (1100, 1000), ("mnist", 1): (1090, 1000), ("image", 8): (910, 200)}
+    rows = [
+        on_the_way(model, wire, clients, rate=rate)
+        for (model, clients), pair in rates.items()
+        for wire, rate in zip(("oip, binary", "oip"), pair, strict=True)
+    ]
+    rows.append(on_the_way("mnist", "0mind", 32, rate=1))
+    tritons = [("triton", "image", 8, 900, 1.01, 0), ("triton-delay", "image", 8, 890, 1.02, 0)]
+    documents = {"end_to_end": document("end_to_end", rows=rows), "peers": compared(*tritons, wire="binary")}
+    assert bar(standing, "mnist.onnx as bytes, 32").verdict(documents) == "met"
+    assert bar(standing, "mnist.onnx as bytes, 1 client").verdict(documents) == "0.909 % short"
+    assert bar(standing, "224x224x3 FP32 as bytes").measured(documents) == "4.55 times; 1.01 times"
+    assert bar(standing, "224x224x3 FP32 as bytes").verdict(documents) == "9 % short; met"
+    assert bar(standing, "224x224x3 FP32 as JSON").verdict(documents) == "not measured"
+    del rows[1]
+    assert bar(standing, "mnist.onnx as bytes, 32").verdict(documents) == "not measured"
+
+
+def test_grpc_is_compared_by_its_own_benchmark(standing):
+    figures = [("mnist", 32, 0.9, 1.1), ("tiny", 32, 0.8, 0.6)]
+    rows = [
+        (server, model, streams, 1000, times, 0)
+        for model, streams, *both in figures
+        for server, times in zip(("triton", "triton-delay"), both, strict=True)
+    ]
+    rows.append(("triton", "mnist", 1, 1000, 2, 0))
+    assert bar(standing, "mnist.onnx over gRPC, 32").verdict({"peers": compared(*rows)}) == "not measured"
+    documents = {"calls": compared(*rows, benchmark="calls", wire="gRPC")}
+    assert bar(standing, "mnist.onnx over gRPC, 32").measured(documents) == "0.9 times"
+    assert bar(standing, "mnist.onnx over gRPC, 32").verdict(documents) == "10 % short"
+    assert bar(standing, "mnist.onnx over gRPC, 1 stream").verdict(documents) == "not measured"
+    assert bar(standing, "tiny.onnx over gRPC, 32").verdict(documents) == "met"
+    assert bar(standing, "mnist.onnx, 32").verdict(documents) == "not measured"
+
+
+def test_the_wires_of_a_model_are_driven_one_after_the_other(modules):
+    end_to_end = modules("end_to_end")
+    turns = [(case.model, case.wire, clients) for case, clients in end_to_end.turns(end_to_end.cases())]
+    assert len(turns) == len(set(turns))
+    for model, clients in {(model, clients) for model, wire, clients in turns if wire == "oip, binary"}:
+        assert turns.index((model, "oip, binary", clients)) == turns.index((model, "oip", clients)) + 1
+
+
 def test_the_worst_of_several_figures_counts(standing):
     handlers = {"get": {"times_tornado_on_asyncio": 3.1}, "json echo": {"times_tornado_on_asyncio": 2.4}}
     assert bar(standing, "an ordinary").verdict({"transport": document("transport", rounds=3, **handlers)}) == "4 % short"
@@ -161,6 +208,7 @@ def test_the_page_keeps_what_is_around_the_figures(page, tmp_path):
     file.write_text(f"# Head\n\n{page.BEGIN}\nold\n{page.END}\n\n## Tail\n", encoding="utf-8")
     documents = {
         "peers": compared(("zeromind", "tiny", 1, 4100, 1, 0), ("triton", "tiny", 1, 1640, 2.5, 7)),
+        "calls": compared(("zeromind", "mnist", 32, 5100, 1, 0), ("zeromind", "mnist", 1, 1200, 1, 0), benchmark="calls", wire="gRPC"),
         "end_to_end": whole_way("tiny", "oip", 1, 0.1),
     }
     for _ in range(2):  # what was rewritten can be rewritten
@@ -174,7 +222,18 @@ def test_the_page_keeps_what_is_around_the_figures(page, tmp_path):
     assert "| Triton | 1,640 (7 failed) |" in text
     assert "Versions: zeromind 1.0, triton 1.0." in text
     assert "Without ray: Ray Serve is not installed in .peers/ray: make peers" in text
+    assert "| calls per second | mnist, 1 stream | mnist, 32 streams |" in text
+    assert "| **0Mind** | 1,200 | 5,100 |" in text
     assert "| tiny, oip | 1,000 | 0.1 times a loop |" in text
+
+
+def test_json_and_bytes_are_columns_of_their_own(page):
+    documents = {"peers": compared(("zeromind", "image", 8, 160, 1, 0), ("mosec", "image", 8, 40, 4, 0))}
+    documents["peers"]["results"]["rows"].append({**documents["peers"]["results"]["rows"][0], "wire": "binary", "requests_per_second": 900})
+    shown = list(page.peers(documents))
+    assert "| requests per second | image, 8 clients | image, as bytes, 8 clients |" in shown
+    assert "| **0Mind** | 160 | 900 |" in shown
+    assert "| mosec | 40 |  |" in shown
 
 
 def test_a_page_without_the_markers_is_left_alone(page, tmp_path):
@@ -239,33 +298,45 @@ def test_every_peer_has_a_program_and_says_what_it_lacks(modules, tmp_path):
         catalogue.chosen("mosec,what")
 
 
-@pytest.mark.parametrize("script", ["end_to_end.py", "peers/run.py"])
-def test_what_needs_wrk_says_so_where_it_is_missing(script, tmp_path):
+@pytest.mark.parametrize(("script", "program"), [("end_to_end.py", "wrk"), ("peers/run.py", "wrk"), ("peers/calls.py", "h2load")])
+def test_what_needs_a_program_says_so_where_it_is_missing(script, program, tmp_path):
     command = [sys.executable, str(FOLDER / script), "--quick"]
     done = subprocess.run(command, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("wrk is not installed: ")
+    assert done.stderr.startswith(f"{program} is not installed: ")
 
 
-@pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
-def test_the_peers_are_compared_and_ended(tmp_path):
+@pytest.mark.parametrize(
+    ("script", "model", "peer", "asked"),
+    [
+        ("run.py", "tiny", "mosec", [("JSON", 1), ("JSON", 32)]),
+        ("run.py", "image", "triton", [("JSON", 8), ("binary", 8)]),
+        ("calls.py", "tiny", "triton", [("gRPC", 1), ("gRPC", 32)]),
+    ],
+)
+def test_the_peers_are_compared_and_ended(script, model, peer, asked, tmp_path):
     """With 0Mind alone, and a peer that is not installed."""
-    out = tmp_path / "peers.json"
-    command = [sys.executable, str(FOLDER / "peers" / "run.py"), "--quick", "--models", "tiny", "--peers", "mosec", "--envs", str(tmp_path)]
+    program = {"run.py": "wrk", "calls.py": "h2load"}[script]
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    out = tmp_path / "out.json"
+    command = [sys.executable, str(FOLDER / "peers" / script), "--quick", "--models", model, "--peers", peer, "--envs", str(tmp_path)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run([*command, "--out", str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mosec is not installed in" in done.stderr
+    assert re.search(rf"^{peer}\b.* is not installed in ", done.stderr, re.MULTILINE | re.IGNORECASE)
     results = json.loads(out.read_text(encoding="utf-8"))["results"]
     assert json.loads(done.stdout)["results"] == results
     assert list(results["servers"]) == ["zeromind"]
-    assert list(results["skipped"]) == ["mosec"]
-    assert [(row["server"], row["model"], row["clients"]) for row in results["rows"]] == [("zeromind", "tiny", 1), ("zeromind", "tiny", 32)]
+    assert list(results["skipped"]) == [peer]
+    assert [(row["server"], row["model"]) for row in results["rows"]] == [("zeromind", model)] * 2
+    assert [(row["wire"], row["clients"]) for row in results["rows"]] == asked
     for row in results["rows"]:
         assert row["ours_is_times"] == 1
-        assert row["failed"] == 0
         assert row["requests_per_second"] > 0
-        assert row["p99_ms"] >= row["p50_ms"] > 0
+        if program == "wrk":
+            assert row["failed"] == 0
+            assert row["p99_ms"] >= row["p50_ms"] > 0
     assert left(tmp_path) == []
 
 
@@ -276,7 +347,7 @@ def test_who_ends_the_comparison_ends_the_servers(script, tmp_path):
     command = [sys.executable, str(FOLDER / script), "--quick", "--envs", str(tmp_path), *more]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert any(line.startswith("tiny, 1 at a time, 0Mind") for line in process.stderr)
+        assert any(line.startswith("tiny, JSON, 1 at a time, 0Mind") for line in process.stderr)
         process.terminate()
         process.stderr.read()
         assert process.wait(60) == 128 + signal.SIGTERM
