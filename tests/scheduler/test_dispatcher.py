@@ -664,6 +664,17 @@ def test_who_has_left_or_is_late_is_not_counted_again_when_the_answer_comes(benc
     assert counted(made) == (1, 3, 4, {1: 2, 2: 1})
 
 
+def test_who_leaves_upon_the_answer_of_another_is_counted_once(bench):
+    made = bench()
+    made.submit(0)
+    made.dispatcher.submit(request(1), made.loop.time() + 5, lambda _: made.entries[2].withdraw())
+    made.submit(2)
+    made.worker.answer()
+    made.worker.answer()
+    assert made.worker.batches == [[0], [1, 2]]
+    assert counted(made) == (2, 1, 3, {1: 1, 2: 1})
+
+
 def test_time_in_the_queue_is_what_was_not_the_models(bench):
     made = bench()
     made.submit(1)
