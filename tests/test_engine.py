@@ -128,6 +128,26 @@ def test_statistics_are_those_of_what_was_sent(configured, isolation):
     asyncio.run(main())
 
 
+def test_whoever_leaves_in_the_moment_in_which_the_model_has_loaded_is_not_answered(configured, tales):
+    async def main():
+        made = Engine(configured(tasks=[{**tales, "isolation": "thread"}]))
+        made.start()
+        while not made.registry.models():
+            await asyncio.sleep(0)
+        (model,) = made.registry.models()
+        answers = []
+        request = made.submit("tales", asked(parameters={"times": 1 << 40}), answers.append, streaming=True)
+        await asyncio.sleep(0)
+        await model.settled()
+        request.withdraw()
+        await made.started()
+        assert (await made.infer("tales", asked())).outputs["sum"].tolist() == [3.0]
+        assert answers == []
+        await made.close()
+
+    asyncio.run(main())
+
+
 def test_a_request_may_have_less_time_than_its_task_gives(configured):
     async def main():
         made = Engine(configured(tasks=[LAB]))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.arena import SLOT_BYTES, SLOTS
 from zeromind.executor.order import Order
 from zeromind.executor.process import ProcessExecutor
 from zeromind.executor.thread import ThreadExecutor
@@ -394,6 +395,33 @@ def test_a_stream_ends_where_no_more_is_wanted_and_the_next_is_not_concerned(kin
             assert len((await streamed(made, counting(4)))[0]) == 4
 
     run(kind, counter, body)
+
+
+LAVISH = """
+import numpy as np
+
+def predict(n: int) -> int:
+    yield 1
+    yield np.broadcast_to(np.int64(2), n)
+    yield 3
+"""
+
+
+def test_a_response_that_has_no_room_is_the_last_of_its_stream_and_of_no_other(kind, models, tmp_path):
+    """In a thread any size has room."""
+    file = tmp_path / "lavish.py"
+    file.write_text(LAVISH)
+    order = Order({"id": "t", "model_type": "python", "model_file": str(file)}, str(file), (str(models),), False, True)
+
+    async def body(made, _):
+        for _ in range(SLOTS + 1 if kind is ProcessExecutor else 0):
+            responses, last = await asyncio.wait_for(streamed(made, counting(SLOT_BYTES // 8)), 10)
+            assert (len(responses), last.kind) == (1, ErrorKind.PREDICTION_FAILED)
+            assert "too large" in last.message
+        assert len((await asyncio.wait_for(streamed(made, counting(2)), 10))[0]) == 3
+        assert made.deaths == []
+
+    run(kind, order, body)
 
 
 STUBBORN = """

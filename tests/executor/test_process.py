@@ -405,6 +405,29 @@ def test_large_requests_leave_no_more_memory_than_is_kept(skill, monkeypatch):
     asyncio.run(main())
 
 
+def test_large_responses_of_a_stream_leave_no_more_memory_either(skill, monkeypatch):
+    monkeypatch.setattr(process, "_CEASED_S", 0.05)
+
+    async def main():
+        made = executor(skill("yield np.ones(24 << 20, np.float32)"))
+        await made.start(20)
+        done = asyncio.Event()
+
+        def answered(outcome):
+            if outcome[0].final:
+                done.set()
+            else:
+                assert held(made) > 2 * KEPT_BYTES
+                made.go_on(True)
+
+        made.send([x([1])], [1], answered)
+        await asyncio.wait_for(done.wait(), 20)
+        await until(lambda: held(made) <= SLOTS * KEPT_BYTES + (1 << 20))
+        await made.stop()
+
+    asyncio.run(main())
+
+
 def test_memory_that_large_requests_use_again_and_again_stays(skill, monkeypatch):
     monkeypatch.setattr(process, "_CEASED_S", 0.5)
 

@@ -139,6 +139,25 @@ def test_requests_that_need_filters_or_do_not_batch_stay_apart():
     assert [group.rows for group in grouped(plain, [2] * 3, interface("FP32"))] == [[2, 2, 2]]
 
 
+def test_groups_of_one_run_share_it_wherever_they_stand():
+    one, other = Run(2, 0.5), Run(2, 0.5)
+    groups = [Group([1], {"t0": np.zeros(1, np.float32)}, None, run) for run in (one, other, one, other, None)]
+    runs = [group.run for group in crossed(interface("FP32"), groups, inputs=False)]
+    assert runs[0] is runs[2] is not runs[1]
+    assert runs[1] is runs[3]
+    assert runs == [one] * 4 + [Run(0, 0.0)]
+
+
+def test_a_run_of_a_later_group_is_a_fault():
+    memory = slots()
+    group = Group([1], {"t0": np.zeros(1, np.float32)}, None, Run(2, 0.5))
+    frame, _ = Wire(interface("FP32"), False).write(0, memory[0], [group, group])
+    second = frame.rindex(struct.pack("<IBI", 1, 2, 0))
+    bad = frame[:second] + struct.pack("<IBI", 1, 2, 1) + frame[second + 9 :]
+    with pytest.raises(FrameError):
+        Wire(interface("FP32"), False).read(bad[PREFIX.size :], memory)
+
+
 def test_the_bytes_of_one_frame():
     made = interface("INT16", "BYTES", "FP32")
     values = {"t0": np.array([[1, 2]], np.int16), "t1": np.array([b"ab", b""], object), "t2": Encoded("image/png", b"\x89P")}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -308,6 +309,35 @@ def test_what_was_acknowledged_survives(engine, tmp_path):
 
     for body in (change, changed, again):
         engine(body, SUM, LAB, **state)
+
+
+def test_what_is_dropped_while_it_is_remembered_can_be_loaded_again(engine, tmp_path):
+    async def body(made):
+        gate = threading.Event()
+        made._journal._thread.submit(gate.wait)  # a slow disk
+        loading = asyncio.create_task(made.load(SUM))
+        await until(lambda: states(made).get("sum") == "READY")
+        dropping = asyncio.create_task(made.drop("sum"))
+        await until(lambda: not made.registry.models())
+        gate.set()
+        await asyncio.gather(loading, dropping)
+        assert states(made) == {"sum": "UNAVAILABLE"}
+        await made.load_model("sum")
+        assert (await total(made)).outputs["sum"].tolist() == [3]
+
+    engine(body, state_dir=str(tmp_path / "state"))
+
+
+def test_a_load_that_waits_for_its_turn_as_the_pool_closes_does_not_begin(engine):
+    async def body(made):
+        loads = [asyncio.create_task(made.load_model("slow", SLOW)) for _ in range(3)]
+        await until(lambda: states(made).get("slow") == "LOADING")
+        await made.close()
+        kinds = [getattr(error, "kind", None) for error in await asyncio.gather(*loads, return_exceptions=True)]
+        assert kinds == [K.LOAD_CANCELLED, K.SHUTTING_DOWN, K.SHUTTING_DOWN]
+        assert made.registry.models() == []
+
+    engine(body, drain_s=0)
 
 
 # --- files that clients send

@@ -93,11 +93,11 @@ def number(request):
 class Bench:
     """A dispatcher over workers, with what it answered."""
 
-    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0, interface=None):
+    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0, interface=None, kind=Worker):
         self.loop = loop
         self.partial = {}
         self.statistics = Statistics()
-        self.workers = [Worker(slots) for _ in range(workers)]
+        self.workers = [kind(slots) for _ in range(workers)]
         self.answers = {}
         self.entries = {}
 
@@ -664,6 +664,17 @@ def test_who_has_left_or_is_late_is_not_counted_again_when_the_answer_comes(benc
     assert counted(made) == (1, 3, 4, {1: 2, 2: 1})
 
 
+def test_who_leaves_upon_the_answer_of_another_is_counted_once(bench):
+    made = bench()
+    made.submit(0)
+    made.dispatcher.submit(request(1), made.loop.time() + 5, lambda _: made.entries[2].withdraw())
+    made.submit(2)
+    made.worker.answer()
+    made.worker.answer()
+    assert made.worker.batches == [[0], [1, 2]]
+    assert counted(made) == (2, 1, 3, {1: 1, 2: 1})
+
+
 def test_time_in_the_queue_is_what_was_not_the_models(bench):
     made = bench()
     made.submit(1)
@@ -680,10 +691,14 @@ def test_time_in_the_queue_is_what_was_not_the_models(bench):
 # --- streams
 
 
+DECOUPLED = Interface(
+    ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("y", "FP32", (None,)),), True), "python", decoupled=True
+)
+
+
 @pytest.fixture
 def stream(bench):
-    spec = ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("y", "FP32", (None,)),), True)
-    return bench(interface=Interface(spec, "python", decoupled=True))
+    return bench(interface=DECOUPLED)
 
 
 def test_a_stream_has_any_number_of_answers_and_its_worker_to_itself(stream):
@@ -758,7 +773,7 @@ def test_streams_are_counted_by_response(stream):
 @pytest.fixture(scope="module", autouse=True)
 def loops(virtual_loop):
     """A state machine takes no fixtures."""
-    Life.make_loop = virtual_loop
+    Life.make_loop = StreamLife.make_loop = virtual_loop
 
 
 class Life(RuleBasedStateMachine):
@@ -854,6 +869,8 @@ class Life(RuleBasedStateMachine):
         sent = {name for worker in self.bench.workers for batch in worker.batches for name in batch}
         assert not (self.gone - self.reached) & sent, "it was withdrawn before any worker had it"
         assert self.bench.dispatcher.pending == len(self.waiting())
+        success, fail, *_ = counted(self.bench)
+        assert success + fail == len(self.deadlines) - len(self.waiting())
 
     def teardown(self):
         self.loop.pass_time(0)
@@ -867,3 +884,167 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+
+
+class StreamWorker(Worker):
+    """A worker of a decoupled model, which is to be told once for each response, and not more, whether it shall make another."""
+
+    def __init__(self, slots):
+        super().__init__(slots)
+        self.awaiting = self.ending = False
+
+    def send(self, batch, rows, answered):
+        super().send(batch, rows, answered)
+        assert len(self.running) == len(batch) == 1, "a stream has its worker to itself"
+        self.awaiting = self.ending = False
+
+    def respond(self, value):
+        self.awaiting = True
+        super().respond(value)
+
+    def go_on(self, wanted):
+        if self.alive:  # who has died hears nothing
+            assert self.awaiting
+            self.awaiting, self.ending = False, not wanted
+
+
+class Streams(Bench):
+    """Clients of a decoupled model, each of whom goes on at once, or later, or leaves upon the first response."""
+
+    def __init__(self, loop):
+        super().__init__(loop, workers=2, max_count=6, interface=DECOUPLED, kind=StreamWorker)
+        self.manners = {}
+        self.gone = set()
+        self.owed = set()
+
+    def reply(self, key, answer):
+        assert key not in self.gone, "answered although it has left"
+        super().reply(key, answer)
+        self.owed.discard(key)
+        if key in self.answers:
+            return
+        if self.manners[key] == "leave":
+            self.leave(key)
+        elif self.manners[key] == "go on":
+            self.entries[key].go_on()
+        else:
+            self.owed.add(key)
+
+    def leave(self, key):
+        self.gone.add(key)
+        self.owed.discard(key)
+        self.entries[key].withdraw()
+
+
+class StreamLife(RuleBasedStateMachine):
+    """The same with streams: each has one end, no response after it, and its worker is told once for each response."""
+
+    make_loop = None
+
+    def __init__(self):
+        super().__init__()
+        self.loop = self.make_loop()
+        self.bench = Streams(self.loop)
+        self.count = 0
+        self.deadlines = {}
+        self.crashed = set()
+        self.closing = None
+
+    @rule(lasts=st.floats(-0.5, 3), manner=st.sampled_from(["go on", "wait", "leave"]))
+    def submit(self, lasts, manner):
+        self.count += 1
+        self.bench.manners[self.count] = manner
+        try:
+            self.bench.submit(request(self.count), lasts=lasts)
+        except ZeroMindError as error:
+            assert error.kind is (ErrorKind.MODEL_NOT_FOUND if self.closing else ErrorKind.BUSY)
+        else:
+            self.deadlines[self.count] = self.loop.now + max(0, lasts)
+
+    @rule(which=st.integers(0, 1), times=st.integers(1, 3))
+    def respond(self, which, times):
+        worker = self.bench.workers[which]
+        for _ in range(times):
+            if worker.alive and worker.running and not (worker.awaiting or worker.ending):
+                wanted = set(worker.running[0][0]) & self.waiting()
+                worker.respond(0)
+                assert wanted or worker.ending, "nobody wants more"
+
+    @rule(which=st.integers(0, 1), fails=st.booleans())
+    def finish(self, which, fails):
+        worker = self.bench.workers[which]
+        if worker.alive and worker.running and not worker.awaiting:
+            if fails:
+                worker.fail(ZeroMindError(ErrorKind.PREDICTION_FAILED, "told to"))
+            else:
+                worker.answer()
+
+    @precondition(lambda self: self.deadlines)
+    @rule(data=st.data())
+    def go_on(self, data):
+        """A client wants more, perhaps more often than it should ask."""
+        one = data.draw(st.sampled_from(sorted(self.deadlines)))
+        self.bench.owed.discard(one)
+        self.bench.entries[one].go_on()
+
+    @precondition(lambda self: self.waiting())
+    @rule(data=st.data())
+    def withdraw(self, data):
+        self.bench.leave(data.draw(st.sampled_from(sorted(self.waiting()))))
+
+    @rule(which=st.integers(0, 1))
+    def crash(self, which):
+        self.bench.workers[which].kill()
+        self.end_killed()
+
+    @rule(which=st.integers(0, 1))
+    def revive(self, which):
+        if not self.bench.workers[which].alive:
+            self.bench.workers[which].revive()
+
+    @rule(seconds=st.floats(0, 1) | st.floats(0, 6))
+    def pass_time(self, seconds):
+        self.loop.pass_time(seconds)
+        self.end_killed()
+
+    @precondition(lambda self: self.closing is None)
+    @rule()
+    def close(self):
+        self.closing = self.loop.create_task(self.bench.dispatcher.close())
+        self.loop.pass_time()
+
+    def end_killed(self):
+        for worker in self.bench.workers:
+            if not worker.alive:
+                self.crashed |= {one for numbers, _ in worker.running for one in numbers}
+                worker.crash()
+
+    def waiting(self):
+        return set(self.deadlines) - set(self.bench.answers) - self.bench.gone
+
+    @invariant()
+    def promises(self):
+        waiting = self.waiting()
+        for worker in self.bench.workers:
+            if worker.alive and worker.running and worker.awaiting:
+                assert set(worker.running[0][0]) <= waiting & self.bench.owed, "nobody will tell it what to do"
+        for one in waiting:
+            assert self.deadlines[one] + TICK_S >= self.loop.now
+        for one, answer in self.bench.answers.items():
+            assert answer is not ErrorKind.WORKER_CRASHED or one in self.crashed
+        assert self.bench.dispatcher.pending == len(waiting)
+        success, fail, *_ = counted(self.bench)
+        assert success + fail == len(self.deadlines) - len(waiting)
+
+    def teardown(self):
+        self.loop.pass_time(0)
+        self.bench.close(ZeroMindError(ErrorKind.SHUTTING_DOWN, "now"))
+        self.loop.pass_time(10)
+        assert not self.waiting()
+        if self.closing is not None:
+            self.loop.run_until_complete(self.closing)
+        self.loop.close()
+
+
+TestStreamLife = StreamLife.TestCase
+TestStreamLife.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -275,6 +275,7 @@ class ProcessExecutor:
             if running is None or sum(len(group.rows) for group in groups) != len(running.rows):
                 raise frames.FrameError(f"an answer for slot {slot}, in which {len(running.rows) if running else 0} requests run")
             if self._interface.decoupled and is_partial(frame):
+                running.end = max(running.end, end)
                 self._deliver_partial(running, groups)
                 return
             del self._running[slot]

@@ -9,7 +9,7 @@ Little-endian. Every frame begins with ``u32 length of the rest``. A batch (fron
             u16 tensor (its place in the interface), u8 media, u8 dimensions d, u64 offset in the slot, u64 bytes, d x u64 size
 
 A group is what is answered by one run of the model: requests joined along the first dimension, or one alone; with the flag SAME it
-shares its run with the group before. ``media`` 0 is a tensor in the dtype of its spec (BYTES: each element behind its u32 length), else
+shares its run with an earlier group, whose place in the frame stands for the rows. ``media`` 0 is a tensor in the dtype of its spec (BYTES: each element behind its u32 length), else
 an encoded value of that media type. A group with the flag FAULT has one encoded value, the fault as JSON. The receiver checks every
 place against the slot before it looks there.
 
@@ -63,11 +63,11 @@ class Wire:
         Raises NoRoomError if they do not fit.
         """
         parts = [_HEAD.pack(index, more, len(groups))]
-        before = None
-        for group in groups:
+        told: dict[int, int] = {}
+        for number, group in enumerate(groups):
             values = {"": Encoded(_JSON, json.dumps(frames.fault_to_json(group.fault)).encode())} if group.fault else group.values
-            parts += _start(group, group.run is not None and group.run is before)
-            before = group.run
+            first = number if group.run is None else told.setdefault(id(group.run), number)
+            parts += _start(group, None if first == number else first)
             parts.append(_COUNT.pack(len(values)))
             for name, value in values.items():
                 place = 0 if group.fault else self._places[name]
@@ -99,7 +99,7 @@ class Wire:
         at = _HEAD.size
         groups: list[Group] = []
         for _ in range(group_count):
-            group, fault, at = _started(frame, at, groups[-1].run if groups else None)
+            group, fault, at = _started(frame, at, groups)
             (value_count,) = _COUNT.unpack_from(frame, at)
             at += _COUNT.size
             for _ in range(value_count):
@@ -177,11 +177,11 @@ def is_partial(frame: bytes) -> bool:
     return bool(frame[frames.PREFIX.size + 1])
 
 
-def _start(group: Group, same: bool) -> list[bytes]:
-    """What comes before a group's values."""
+def _start(group: Group, same: int | None) -> list[bytes]:
+    """What comes before a group's values; ``same`` is the place of an earlier group with its run."""
     count = len(group.rows)
-    run = group.run or _NO_RUN
-    flags = _FAULT * bool(group.fault) | _SAME * same | _PARAMETERS * (group.parameters is not None) | _BARE * group.bare
+    run = (group.run or _NO_RUN) if same is None else Run(same, 0.0)
+    flags = _FAULT * bool(group.fault) | _SAME * (same is not None) | _PARAMETERS * (group.parameters is not None) | _BARE * group.bare
     parts = [_GROUP.pack(count, flags, run.rows, run.infer_s, run.input_s, run.output_s), struct.pack(f"<{count}Q", *group.rows)]
     if group.parameters is not None:
         text = json.dumps(dict(group.parameters)).encode()
@@ -189,11 +189,11 @@ def _start(group: Group, same: bool) -> list[bytes]:
     return parts
 
 
-def _started(frame: bytes | bytearray | memoryview, at: int, before: Run | None) -> tuple[Group, bool, int]:
-    """The group that begins there, without its values; whether it is a fault; and where its values begin."""
+def _started(frame: bytes | bytearray | memoryview, at: int, before: Sequence[Group]) -> tuple[Group, bool, int]:
+    """The group that begins there, behind others, without its values; whether it is a fault; and where its values begin."""
     count, flags, *numbers = _GROUP.unpack_from(frame, at)
     at += _GROUP.size
-    run = before if flags & _SAME else Run(*numbers)
+    run = before[numbers[0]].run if flags & _SAME else Run(*numbers)
     group = Group(list(struct.unpack_from(f"<{count}Q", frame, at)), {}, None, run, bare=bool(flags & _BARE))
     at += 8 * count
     if flags & _PARAMETERS:

@@ -154,16 +154,22 @@ class _Loop:
             np.copyto(place, answer[name])
         self._link.sendall(layout.pack(slot, rows, infer_s, 0.0, time.perf_counter() - start - infer_s))
 
-    def _answer(self, slot: int, groups: list[Group], end: int, more: bool = False) -> None:
-        """Send answers; their tensors go behind those of the batch, at which they may still look."""
+    def _answer(self, slot: int, groups: list[Group], end: int, more: bool = False) -> bool:
+        """Send answers; their tensors go behind those of the batch, at which they may still look.
+
+        False if they have no room there: then a fault was sent, after which nothing may follow.
+        """
         view = self._arena.slots[slot]
         try:
             frame, _ = self._answers.write(slot, view, groups, end, more)
+            fitted = True
         except NoRoomError as error:
+            fitted = False
             fault = ZeroMindError(ErrorKind.PREDICTION_FAILED, f"the answer is too large to be handed over: {error}")
             self._arena.give_back(slot, SLOT_BYTES)
             frame, _ = self._answers.write(slot, view, [Group([count for group in groups for count in group.rows], {}, fault)])
         self._link.sendall(frame)
+        return fitted
 
 
 class _Stream(_Loop):
@@ -186,7 +192,8 @@ class _Stream(_Loop):
                 if unread and not signals.get():  # not before: it would be written where the server still reads
                     unread = False
                     break
-                self._answer(slot, [response], end, more=True)
+                if not self._answer(slot, [response], end, more=True):
+                    return
                 unread = True
             if unread:
                 signals.get()

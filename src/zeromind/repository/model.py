@@ -94,10 +94,13 @@ class Model:
     async def ready(self, deadline: float) -> Interface:
         """The interface, once the model has loaded. Raises its load error, MODEL_NOT_FOUND if it is being dropped, DEADLINE."""
         if self.life.state is State.LOADING:
-            try:
-                await asyncio.wait_for(self._settled.wait(), max(0.0, deadline - time.monotonic()))
-            except asyncio.TimeoutError:
-                raise ZeroMindError(ErrorKind.DEADLINE, f"model {self.task.id!r} is still loading: try again shortly") from None
+            settling = asyncio.ensure_future(self._settled.wait())
+            try:  # no wait_for: before Python 3.12 one that is cancelled as its time comes goes on
+                await asyncio.wait({settling}, timeout=max(0.0, deadline - time.monotonic()))
+            finally:
+                settling.cancel()
+            if not self._settled.is_set():
+                raise ZeroMindError(ErrorKind.DEADLINE, f"model {self.task.id!r} is still loading: try again shortly")
         if self.error is not None:
             raise self.error
         if self.life.state is not State.READY or self.interface is None:

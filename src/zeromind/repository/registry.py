@@ -51,6 +51,7 @@ class Registry:
         """Those whose place was taken and that still have requests."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._closed = False
         self.catalogue = Catalogue(config.tasks)
         self.failed: dict[str, ZeroMindError] = {}
         """Why configured models are not served, by id."""
@@ -149,7 +150,8 @@ class Registry:
         return any(model.pending for model in (*self._models.values(), *self._leaving))
 
     async def close(self) -> None:
-        """Drop everything at once; what still runs is answered SHUTTING_DOWN."""
+        """Drop everything at once, and load nothing more; what still runs is answered SHUTTING_DOWN."""
+        self._closed = True
         models = [model for model in (*self.models(), *self._coming.values(), *self._leaving) if model.life.state is not State.FAILED]
         fault = ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool stopped before the model answered: ask another one")
         await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
@@ -190,6 +192,8 @@ class Registry:
         return Task.parse(plan.source), plan
 
     def _made(self, task: Task, plan: Plan) -> Model:
+        if self._closed:  # it has waited for its turn
+            raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
         return Model(task, order_for(task, plan, self._config), self._config, self._trace.sampler(task.id), plan)
 
     async def _load_first(self, model: Model) -> Model:
@@ -205,7 +209,8 @@ class Registry:
             self._remove(model)
             raise
         self.failed.pop(name, None)
-        self.catalogue.forget(name)
+        if self._models.get(name) is model:  # it may have been dropped while it was remembered
+            self.catalogue.forget(name)
         return model
 
     async def _load_beside(self, old: Model, model: Model) -> Model:

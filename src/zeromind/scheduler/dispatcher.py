@@ -182,9 +182,11 @@ class Dispatcher:
         else:
             if self._queue.count:
                 self._pump(arrived)  # the worker runs again while these answers are encoded
-            late = [entry for entry in batch.entries if not entry.open]
+            late: list[Entry] = []
             for entry, answer in zip(batch.entries, outcome, strict=True):
-                if isinstance(answer, ZeroMindError):
+                if not entry.open:  # asked one by one: an answer may make the clients of others leave
+                    late.append(entry)
+                elif isinstance(answer, ZeroMindError):
                     self._refuse(entry, answer)
                 else:
                     entry.settle(answer)
