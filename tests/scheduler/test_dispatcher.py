@@ -952,12 +952,15 @@ class StreamLife(RuleBasedStateMachine):
     def submit(self, lasts, manner):
         self.count += 1
         self.bench.manners[self.count] = manner
+        refusal = None
         try:
             self.bench.submit(request(self.count), lasts=lasts)
         except ZeroMindError as error:
-            assert error.kind is (ErrorKind.MODEL_NOT_FOUND if self.closing else ErrorKind.BUSY)
-        else:
+            refusal = error.kind
+        if refusal is None:
             self.deadlines[self.count] = self.loop.now + max(0, lasts)
+        else:
+            assert refusal is (ErrorKind.MODEL_NOT_FOUND if self.closing else ErrorKind.BUSY)
 
     def at_work(self):
         """The workers that are not waiting to be told whether to go on."""
