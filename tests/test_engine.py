@@ -132,7 +132,7 @@ def test_whoever_leaves_in_the_moment_in_which_the_model_has_loaded_is_not_answe
     async def main():
         made = Engine(configured(tasks=[{**tales, "isolation": "thread"}]))
         made.start()
-        while not made.registry.models():
+        while not made.registry.models():  # noqa: ASYNC110 - it is a matter of turns of the loop
             await asyncio.sleep(0)
         (model,) = made.registry.models()
         answers = []

@@ -430,13 +430,14 @@ def predict(n: int) -> int:
         while True:
             yield 1
     finally:
-        raise KeyError("at the end")
+        raise {error}("at the end")
 """
 
 
-def test_a_skill_that_fails_when_it_is_told_to_end_costs_nobody_else(kind, models, tmp_path):
+@pytest.mark.parametrize("error", ["KeyError", "SystemExit"])
+def test_a_skill_that_fails_when_it_is_told_to_end_costs_nobody_else(kind, models, tmp_path, error):
     file = tmp_path / "stubborn.py"
-    file.write_text(STUBBORN)
+    file.write_text(STUBBORN.format(error=error))
     order = Order({"id": "t", "model_type": "python", "model_file": str(file)}, str(file), (str(models),), False, True)
 
     async def body(made, _):

@@ -113,3 +113,14 @@ def test_a_file_that_cannot_be_written_is_logged(tmp_path, caplog):
     made.sampler("m").sample("", TIMES, RUN)
     made.write()
     assert "cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["a poem", "[]", "["])
+def test_a_file_of_something_else_is_left_as_it_is(file, caplog, text):
+    file.write_text(text)
+    made = Trace(file)
+    made.change({"trace_level": ["TIMESTAMPS"], "trace_rate": "1"})
+    made.sampler("m").sample("", TIMES, RUN)
+    made.write()
+    assert file.read_text() == text
+    assert "choose another" in caplog.text

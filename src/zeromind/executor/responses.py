@@ -42,5 +42,5 @@ class Responses:
         """Let the model make no more of them. What it raises upon that concerns nobody but the log."""
         try:
             self._made.close()
-        except Exception:
+        except (Exception, SystemExit):
             _log.exception("a skill failed while its responses were ended")

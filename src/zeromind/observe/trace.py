@@ -134,9 +134,12 @@ class Trace:
         try:
             with self._file.open("r+b" if self._file.exists() else "w+b") as stream:
                 end = stream.seek(0, 2)
-                if end:
-                    stream.seek(end - 1)
-                stream.write(("," if end else "[").encode() + text.encode() + b"]")
+                stream.seek(max(0, end - 2))
+                if end and stream.read() != b"}]":
+                    _log.error("the trace file %s is not one of this pool's, and is left as it is: choose another", self._file)
+                    return
+                stream.seek(max(0, end - 1))
+                stream.write((b"," if end else b"[") + text.encode() + b"]")
         except OSError as error:
             _log.error("the trace file %s cannot be written: %s", self._file, error.strerror)
 
