@@ -124,3 +124,13 @@ def test_a_file_of_something_else_is_left_as_it_is(file, caplog, text):
     made.write()
     assert file.read_text() == text
     assert "choose another" in caplog.text
+
+
+def test_a_file_does_not_grow_without_end(file, caplog):
+    made = Trace(file, most_bytes=2000)
+    made.change({"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "log_frequency": "1"})
+    for _ in range(20):
+        made.sampler("m").sample("", TIMES, RUN)
+    assert file.stat().st_size <= 2001
+    assert json.loads(file.read_text())
+    assert "no more are written" in caplog.text

@@ -72,7 +72,10 @@ class GenerateStream(_Generating):
         decode, encode = self.begin(model_id, version)
         stream = self.engine.stream(model_id, decode)
         self._sending = asyncio.create_task(self._send(stream, encode))
-        await asyncio.wait([self._sending])
+        try:
+            await asyncio.wait([self._sending])
+        finally:
+            await stream.aclose()  # here, since a task that is cancelled before its first step has no last one either
         if not self._sending.cancelled():
             self._sending.result()
 
@@ -100,8 +103,6 @@ class GenerateStream(_Generating):
                 raise
             fault = error if isinstance(error, ZeroMindError) else self._known(500, error)
             self.write(b"data: %b\n\n" % self.encode_error(fault))
-        finally:
-            await stream.aclose()
 
 
 ROUTES: tuple[type[Handler], ...] = (Generate, GenerateStream)

@@ -63,10 +63,11 @@ class Sampler:
 
 
 class Trace:
-    """The settings of a pool and of single models, and the file; without a file nothing is traced."""
+    """The settings of a pool and of single models, and the file, of ``most_bytes`` at most; without a file nothing is traced."""
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, most_bytes: int = 1 << 30) -> None:
         self._file = file
+        self._most_bytes = most_bytes
         self._pool = dict(_DEFAULTS)
         self._models: dict[str, dict[str, Any]] = {}
         self._samplers: dict[str, Sampler] = {}
@@ -137,6 +138,9 @@ class Trace:
                 stream.seek(max(0, end - 2))
                 if end and stream.read() != b"}]":
                     _log.error("the trace file %s is not one of this pool's, and is left as it is: choose another", self._file)
+                    return
+                if end + len(text) > self._most_bytes:
+                    _log.error("the trace file %s has %d bytes, and no more are written: move it away", self._file, end)
                     return
                 stream.seek(max(0, end - 1))
                 stream.write((b"," if end else b"[") + text.encode() + b"]")
