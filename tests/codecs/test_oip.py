@@ -159,6 +159,31 @@ def test_a_list_among_the_parameters_never_passes_for_the_data(key):
         assert codec.decode((head + other + "}}]}").encode())[0].inputs["x"].tolist() == [[1, 2], [3, 4]]
 
 
+class Sevens:
+    """Shared memory that is full of the same number."""
+
+    def read(self, name, offset, byte_size):
+        return np.full(byte_size // 4, 7, np.float32).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"),
+    [
+        ((), '"shape": [], "datatype": "FP32", "parameters": {"data": [5]}, "data": 7}]}'),
+        ((), '"shape": [], "datatype": "FP32", "parameters": {"data": [5]}, "d\\u0061ta": 7}]}'),
+        (
+            (1,),
+            '"shape": [1], "datatype": "FP32", "parameters": {"data": [5], "shared_memory_region": "r", "shared_memory_byte_size": 4}}]}',
+        ),
+    ],
+    ids=["a number", "a number under an escaped name", "shared memory"],
+)
+def test_a_list_among_the_parameters_never_passes_for_data_that_are_no_list(shape, body):
+    codec = oip.Codec(Interface(ModelSpec((TensorSpec("x", "FP32", shape),), (Y,), False), "test"), "m", Sevens())
+    for _ in range(2):
+        assert codec.decode(f'{{"inputs": [{{"name": "x", {body}'.encode())[0].inputs["x"].tolist() == np.full(shape, 7).tolist()
+
+
 def test_what_is_remembered_is_bounded():
     codec = oip.Codec(INTERFACE, "m", None)
     for rows in range(1, 1000):

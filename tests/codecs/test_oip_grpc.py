@@ -11,6 +11,7 @@ from zeromind import datatypes
 from zeromind.codecs import oip_frame
 from zeromind.codecs import oip_grpc as codec
 from zeromind.codecs import oip_tensors as tensors
+from zeromind.codecs.oip_parameters import selection
 from zeromind.codecs.oip_tensors import pack_bytes, unpack_bytes
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
@@ -348,6 +349,17 @@ def test_frames_of_several_inputs():
     assert (list(got), got["a"].tolist(), got["b"].tolist()) == (["a", "b"], [1, 2], [3])
     cut = data.replace(b"\x3a\x08", b"\x3a\x07", 1)
     assert frames.find(cut) is None
+
+
+def test_what_stands_behind_the_tensors_is_not_overlooked():
+    frames, _ = learned(request(bytes(8)), interface())
+    more = request(bytes(8)).SerializeToString() + pb.ModelInferRequest(id="7").SerializeToString()
+    other = request(bytes(11), "INT8", (1, 11))  # as long as that, and its data begin at the same place
+    assert len(other.SerializeToString()) == len(more)
+    served = interface("INT8", (1, 11))
+    frames.learn(other.SerializeToString(), other, decoded_of(other, served), served, selection((), served, True))
+    assert frames.find(other.SerializeToString()) is not None
+    assert frames.find(more) is None
 
 
 def unlike(**changes):

@@ -65,6 +65,8 @@ def test_arrays_that_do_not_lie_in_order_are_put_in_order():
         ("FP32", [-1], b"", "sizes from 0 on"),
         ("FP32", [0] * 33, b"", "up to 32 sizes"),
         ("FP32", [1 << 62, 1 << 62], b"", "has 0 bytes of data"),
+        ("FP32", [0, 1 << 63], b"", "whose sizes besides 0"),
+        ("FP32", [1 << 40, 0, 1 << 40], b"", "whose sizes besides 0"),
         ("BOOL", [2], b"\1\2", "each byte must be 0 or 1"),
         ("BYTES", [1 << 21], b"", "BYTES tensors may have 1048576"),
         ("BYTES", [1], b"\5\0\0\0abc", "end within element 0 of 1"),

@@ -122,11 +122,12 @@ class Codec:
 
     def _learn(self, body: bytes, begin: int, request: InferRequest, asked: Asked) -> None:
         """Remember what stands around the data of a sound request, if that is one list: clients send the same again and again."""
-        head, tail = body[:begin], body[body.find(b"]", begin) + 1 :]
+        end = body.find(b"]", begin) + 1
+        head, tail = body[:begin], body[end:]
         if len(head) + len(tail) > _MOST_FRAME_BYTES or not head.rstrip().endswith(b'"data":'):
             return
-        # The list could be one of the parameters, and the data another before it, perhaps under an escaped name.
-        if head.count(b'"data"') == 1 and b"\\" not in head:
+        # The list could be one of the parameters, and the data another before it, perhaps under an escaped name, or be no list at all.
+        if head.count(b'"data"') == 1 and b"\\" not in head and oip_request.listed(body) == body[begin:end]:
             ((name, value),) = request.inputs.items()
             if len(self._frames) >= _MOST_FRAMES:
                 self._frames.clear()

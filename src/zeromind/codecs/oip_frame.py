@@ -37,13 +37,14 @@ class Frame:
         self.interface = interface
         self._spans = tuple(spans.items())
         self._gaps = tuple(gaps.items())
+        self._size = max(span.end for span in spans.values())
         self._outputs = tuple(spec.name for spec in outputs)
         self._datatypes = tuple(spec.datatype for spec in outputs)
         self._heads: dict[tuple[tuple[int, ...], ...], list[bytes]] = {}
 
     def fits(self, data: bytes) -> bool:
-        """Whether also between the tensors there is what there was."""
-        return all(data.startswith(gap, at) for at, gap in self._gaps)
+        """Whether also between the tensors there is what there was, and behind them nothing."""
+        return len(data) == self._size and all(data.startswith(gap, at) for at, gap in self._gaps)
 
     def decode(self, data: bytes) -> InferRequest:
         """The request in a message that fits."""

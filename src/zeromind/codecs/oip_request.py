@@ -110,6 +110,12 @@ def order(body: Bytes, json_bytes: int) -> list[str] | None:
     return [entry.name for entry in entries] if plain else None
 
 
+def listed(body: Bytes) -> bytes:
+    """The JSON that a sound request has as its only input's data; empty if they have come otherwise."""
+    (entry,) = _parsed(body).inputs
+    return bytes(entry.data)
+
+
 def _parsed(text: Bytes) -> _Request:
     try:
         return _DECODER.decode(text)

@@ -25,6 +25,8 @@ from zeromind.tensors import Encoded, Tensor, TensorSpec, Value
 MOST_ELEMENTS = 1 << 20
 """Of one BYTES tensor: each costs an object, and the event loop's time to make it."""
 MOST_DIMENSIONS = 32
+_MOST_SIZES = 1 << 40
+"""The product of the sizes of a tensor without elements, those that are 0 left out: numpy has no arrays beyond 2^63 bytes so either."""
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 _JSON = "application/json"
 _LENGTH = struct.Struct("<I")
@@ -86,6 +88,8 @@ def check_shape(name: str, datatype: str, shape: Sequence[int]) -> tuple[tuple[i
     if len(shape) > MOST_DIMENSIONS or any(size < 0 for size in shape):
         raise refused(f"input {name!r} has shape {list(shape[:64])}: up to {MOST_DIMENSIONS} sizes from 0 on", name)
     count = math.prod(shape)
+    if not count and math.prod(filter(None, shape)) > _MOST_SIZES:
+        raise refused(f"input {name!r} has a shape whose sizes besides 0 come to more than {_MOST_SIZES}", name)
     if datatype == "BYTES" and count > MOST_ELEMENTS:
         raise refused(f"input {name!r} has {count} elements; BYTES tensors may have {MOST_ELEMENTS}", name)
     return shape, count
