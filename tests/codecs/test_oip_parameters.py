@@ -45,6 +45,8 @@ def test_filters_are_there_or_not(value, told):
         ({"mine": None}, "'mine' is None"),
         ({"mine": [1]}, "'mine' is [1]"),
         ({"mine": 1 << 64}, "more than 64 bits"),
+        ({"mine": "x" * (1 << 19), "too": "y" * (1 << 19)}, "more than 1048576 characters"),
+        ({f"{at:020}": at for at in range(40_000)}, "more than 1048576 characters"),
     ],
 )
 def test_what_a_request_cannot_say(fields, words):

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from zeromind import datatypes
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor.frames import PREFIX, FrameError
+from zeromind.executor.frames import MOST_BYTES, PREFIX, FrameError
 from zeromind.executor.group import Group, grouped, outcome
 from zeromind.executor.wire import NoRoomError, Wire
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, Run, TensorSpec
@@ -137,6 +137,13 @@ def test_requests_that_need_filters_or_do_not_batch_stay_apart():
     plain = [InferRequest({"t0": np.zeros(2, np.float32)}) for _ in range(3)]
     assert [group.rows for group in grouped(plain, [2] * 3, interface("FP32", batches=False))] == [[2]] * 3
     assert [group.rows for group in grouped(plain, [2] * 3, interface("FP32"))] == [[2, 2, 2]]
+
+
+def test_parameters_that_all_of_a_batch_have_cross_once():
+    great = {"text": "\x01" * (1 << 20), "number": 1}
+    groups = [Group([1], {"t0": Encoded("application/json", b"[1]")}, parameters=dict(great), bare=False) for _ in range(64)]
+    assert len(Wire(interface("FP32"), True).write(0, slots()[0], groups)[0]) < MOST_BYTES // 8
+    assert [group.parameters for group in crossed(interface("FP32"), groups)] == [great] * 64
 
 
 def test_groups_of_one_run_share_it_wherever_they_stand():

@@ -15,6 +15,8 @@ _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 _REGION, _SIZE, _OFFSET = "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"
 _PASSED_ON = (bool, int, float, str)
 _EMPTY: Mapping[str, Any] = {}
+MOST_PASSED_ON = 1 << 20
+"""Characters of a request's parameters for the model, names and text together; each number counts as eight."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,11 +43,12 @@ class Wanted:
 def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of an InferRequest that a request's parameters set: priority, timeout_s, filters, and those for the model.
 
-    Raises INVALID_INPUT for a value that none may have, and for the names that are the server's own; what a wire itself takes of those
-    has to be taken out before.
+    Raises INVALID_INPUT for a value that none may have, for too much of them, and for the names that are the server's own; what a wire
+    itself takes of those has to be taken out before.
     """
     fields: dict[str, Any] = {}
     kept: dict[str, Parameter] = {}
+    size = 0
     for name, value in parameters.items():
         if name.startswith(_RESERVED) or name == _HEADERS:
             raise _refused(f"parameter {name!r} is reserved: {_HEADERS!r} and names that begin with {_RESERVED!r} are the server's", name)
@@ -59,6 +62,9 @@ def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
             flag("request", parameters, name, False)
         else:
             kept[name] = _passed_on(name, value)
+            size += len(name) + (len(value) if isinstance(value, str) else 8)
+            if size > MOST_PASSED_ON:
+                raise _refused(f"the parameters for the model have more than {MOST_PASSED_ON} characters: send much data as inputs")
     if kept:
         fields["parameters"] = kept
     return fields

@@ -67,7 +67,8 @@ class Wire:
         for number, group in enumerate(groups):
             values = {"": Encoded(_JSON, json.dumps(frames.fault_to_json(group.fault)).encode())} if group.fault else group.values
             first = number if group.run is None else told.setdefault(id(group.run), number)
-            parts += _start(group, None if first == number else first)
+            known = bool(number) and group.parameters == groups[number - 1].parameters
+            parts += _start(group, None if first == number else first, known)
             parts.append(_COUNT.pack(len(values)))
             for name, value in values.items():
                 place = 0 if group.fault else self._places[name]
@@ -177,14 +178,14 @@ def is_partial(frame: bytes) -> bool:
     return bool(frame[frames.PREFIX.size + 1])
 
 
-def _start(group: Group, same: int | None) -> list[bytes]:
-    """What comes before a group's values; ``same`` is the place of an earlier group with its run."""
+def _start(group: Group, same: int | None, known: bool) -> list[bytes]:
+    """What comes before a group's values; ``same`` is an earlier group with its run, ``known``: the last one's parameters hold."""
     count = len(group.rows)
     run = (group.run or _NO_RUN) if same is None else Run(same, 0.0)
     flags = _FAULT * bool(group.fault) | _SAME * (same is not None) | _PARAMETERS * (group.parameters is not None) | _BARE * group.bare
     parts = [_GROUP.pack(count, flags, run.rows, run.infer_s, run.input_s, run.output_s), struct.pack(f"<{count}Q", *group.rows)]
     if group.parameters is not None:
-        text = json.dumps(dict(group.parameters)).encode()
+        text = b"" if known else json.dumps(dict(group.parameters)).encode()
         parts += [frames.PREFIX.pack(len(text)), text]
     return parts
 
@@ -199,7 +200,7 @@ def _started(frame: bytes | bytearray | memoryview, at: int, before: Sequence[Gr
     if flags & _PARAMETERS:
         (size,) = frames.PREFIX.unpack_from(frame, at)
         at += frames.PREFIX.size
-        group.parameters = frames.unpack(frame[at : at + size])
+        group.parameters = frames.unpack(frame[at : at + size]) if size else before[-1].parameters
         at += size
     return group, bool(flags & _FAULT), at
 
