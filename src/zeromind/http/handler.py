@@ -96,7 +96,8 @@ class Handler(tornado.web.RequestHandler):
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
         """What some work gives, which ends when the client leaves."""
-        working = self._work = asyncio.ensure_future(work)
+        working: asyncio.Task[T] = asyncio.create_task(work)
+        self._work = working
         return await working
 
     def on_connection_close(self) -> None:
