@@ -53,6 +53,12 @@ def test_what_a_request_cannot_say(fields, words):
     assert words in refused(parameters.request_fields, fields)
 
 
+def test_what_is_refused_is_shown_in_short():
+    for fields in ({"mine": [[0]] * 10**6}, {"filters": "x" * 10**6}, {"binary_data_output": [0] * 10**6}):
+        assert len(refused(parameters.request_fields, fields)) < 300
+    assert len(refused(parameters.place, "input 'x'", {"shared_memory_region": [0] * 10**6})) < 300
+
+
 def test_how_an_output_is_wanted():
     wanted = parameters.wanted
     assert wanted("y", {}, INTERFACE, True) == parameters.Wanted(Y, True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -56,6 +57,26 @@ def written(outputs, model, key):
 
 
 # --- what is asked
+
+
+@pytest.mark.parametrize(
+    ("item", "count", "words"),
+    [("{},", 1 << 20, "items, more than 1048576: send whole tensors"), ('{"x":1,"k":1},', 1 << 20 >> 1, "values with names: send")],
+)
+def test_values_that_are_looked_at_one_by_one_are_bounded(item, count, words):
+    body = '{"instances": [' + item * count + '{"x": 1}]}'
+    assert words in refused(body.encode(), TWO).message
+
+
+def test_values_that_nobody_looks_at_one_by_one_need_no_objects():
+    model = interface(IMAGE, filtered=["image"])
+    many = b"[" + b"1," * (1 << 22) + b"1]"
+    tracemalloc.start()
+    assert asked(b'{"instances": %b}' % many, model)["image"].data == many
+    assert tracemalloc.get_traced_memory()[1] < 8 * len(many)
+    tracemalloc.stop()
+    for empty in ("[]", "[ \n ]"):
+        assert "no rows" in refused(f'{{"instances": {empty}}}'.encode(), model).message
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,41 @@ def test_a_client_that_left_is_not_worked_for(pool, tmp_path, waiting):
     assert diary.read_text().split() == ["10.0", "20.0", "40.0", "11.0", "21.0", "41.0"]
 
 
+LONG_WAYS = {
+    "/model/predict?id=slow&long=way": {"x": [30]},
+    "/v2/models/slow/infer?long=way": {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [30]}]},
+    "/v2/models/slow/generate": {"x": [30]},
+    "/v1/models/slow:predict": {"instances": [30]},
+}
+
+
+@pytest.mark.parametrize("route", LONG_WAYS)
+def test_a_client_that_left_is_not_worked_for_on_a_long_way_either(pool, tmp_path, waiting, route):
+    go, diary, body = tmp_path / "go", tmp_path / "diary.txt", json.dumps(LONG_WAYS[route])
+
+    def seen():
+        assert pool.get("/info").status == pool.get("/info").status == 200
+
+    running, staged, hasty, last = (connected(pool) for _ in range(4))
+    running.sendall(request(10))
+    waiting(lambda: diary.exists() and "10.0" in diary.read_text())
+    staged.sendall(request(20))
+    seen()
+    hasty.sendall(
+        f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n{body}".encode()
+    )
+    seen()
+    hasty.close()
+    seen()
+    last.sendall(request(40))
+    seen()
+    go.touch()
+    for connection in (running, staged, last):
+        assert answer(connection)[0] == 200
+        connection.close()
+    assert diary.read_text().split() == ["10.0", "20.0", "40.0"]
+
+
 def test_pipelined_and_split_requests_are_answered_in_order(pool, tmp_path):
     (tmp_path / "go").touch()
     with connected(pool) as connection:

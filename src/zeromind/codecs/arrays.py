@@ -91,6 +91,14 @@ def nested(text: bytes, spec: TensorSpec) -> Tensor | None:
     return values.reshape(rows, *inner)
 
 
+def length(text: bytes) -> int | None:
+    """How many items a list has; None for what is no JSON."""
+    try:
+        return len(parse(text))
+    except FAULTS:
+        return None
+
+
 def lengths(text: bytes) -> list[int] | None:
     """How many members each object of a list has, one whose name stands twice counting twice; None for anything else."""
     try:

@@ -18,6 +18,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MOST_MEMBERS = 1 << 14
+"""Each is looked for among the inputs, which takes the event loop's time."""
 
 
 def decode(body: bytes, interface: Interface, bare: bool = False) -> InferRequest:
@@ -29,6 +31,8 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     """
     try:
         members = _OBJECT.decode(body)
+        if len(members) > _MOST_MEMBERS:
+            raise refused(f"the body has {len(members)} members; inputs and parameters may be {_MOST_MEMBERS} together")
         given = {name: raw for name, raw in members.items() if find(interface.spec.inputs, name) is None}
         others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in given.items()}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -75,7 +76,7 @@ def has_filters(parameters: Mapping[str, Any]) -> bool:
     value = parameters.get("filters", True)
     known = {True: True, "on": True, "true": True, False: False, "off": False, "false": False}
     if not isinstance(value, (bool, str)) or value not in known:
-        raise _refused(f"parameter 'filters' is {value!r}: true or false is expected", "filters")
+        raise _refused(f"parameter 'filters' is {_shown(value)}: true or false is expected", "filters")
     return known[value]
 
 
@@ -121,7 +122,7 @@ def place(owner: str, parameters: Mapping[str, Any] = _EMPTY) -> Place | None:
     if region is None:
         return None
     if not isinstance(region, str) or not region:
-        raise _refused(f"{owner} has the {_REGION!r} {region!r}: the name of a registered region is expected", _REGION)
+        raise _refused(f"{owner} has the {_REGION!r} {_shown(region)}: the name of a registered region is expected", _REGION)
     if _SIZE not in parameters:
         raise _refused(f"{owner} is in shared memory and lacks {_SIZE!r}", _SIZE)
     offset = _integer(owner, parameters, _OFFSET) if _OFFSET in parameters else 0
@@ -132,7 +133,7 @@ def flag(owner: str, parameters: Mapping[str, Any], name: str, default: bool) ->
     """A parameter that is true or false. Raises INVALID_INPUT if it is something else."""
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise _refused(f"parameter {name!r} of {owner} is {value!r}: true or false is expected", name)
+        raise _refused(f"parameter {name!r} of {owner} is {_shown(value)}: true or false is expected", name)
     return value
 
 
@@ -158,7 +159,7 @@ def _shown(value: Any) -> str:
     """A client's value, not too much of it; an integer may be too long to be written at all."""
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number of more than 64 bits"
-    return repr(value)[:100]
+    return reprlib.repr(value)[:100]
 
 
 def _refused(message: str, *params: Any) -> ZeroMindError:

@@ -99,13 +99,16 @@ def _quick(body: bytes, interface: Interface) -> tuple[InferRequest, Encode] | N
 def _by_rows(node: Node, interface: Interface) -> dict[str, Node]:
     """A list for each input that the rows are about."""
     only = interface.spec.inputs[0].name if len(interface.spec.inputs) == 1 else ""
-    rows = values.items(node, "'instances'")
-    if not rows:
+    if not values.is_list(node):
+        raise refused("'instances' must be a list")
+    first = values.first_of(node)
+    if first is None:
         raise refused("'instances' holds no rows")
-    if not values.is_object(rows[0]):
+    if not values.is_object(first):
         if not only:
             raise refused(f"the model has {len(interface.spec.inputs)} inputs: each of 'instances' must be an object of input name → value")
         return {only: node}
+    rows = values.items(node, "'instances'")
     if only and _is_bare(values.members(rows[0], "instance 0"), interface):
         return {only: node}
     return columns(values.objects(node, "'instances'"), "instance")

@@ -27,11 +27,16 @@ from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec, Value
 Node: TypeAlias = Any
 
 _CONSTANT = re.compile(rb"NaN|Infinity")
+_FIRST = re.compile(rb"\[[ \t\r\n]*([^\] \t\r\n])")
 _B64 = b'"b64"'
 _JSON = "application/json"
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _FAULTS = (msgspec.DecodeError, RecursionError, ValueError)
+
+
+MOST_OBJECTS = 1 << 20
+"""Values of one request that are looked at one by one: each costs an object, and the event loop's time to make it."""
 
 
 class _Binary(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,10 +89,21 @@ def members(node: Node, what: str) -> dict[str, Node]:
 
 
 def items(node: Node, what: str) -> list[Node]:
-    """The items of a list; ``what`` names it where it is none."""
+    """The items of a list; ``what`` names it where it is none, or has too many to be looked at one by one."""
     if not is_list(node):
         raise refused(f"{what} must be a list")
+    count = arrays.length(bytes(node)) if isinstance(node, msgspec.Raw) else 0
+    if count and count > MOST_OBJECTS:
+        raise refused(f"{what} has {count} items, more than {MOST_OBJECTS}: send whole tensors as 'inputs', or several requests")
     return _LIST.decode(node) if isinstance(node, msgspec.Raw) else node
+
+
+def first_of(node: Node) -> Node | None:
+    """The first item of a list, as far as its kind shows; None if there is none. The others, perhaps very many, are not read."""
+    if not isinstance(node, msgspec.Raw):
+        return node[0] if node else None
+    first = _FIRST.match(node)
+    return first and msgspec.Raw(first[1])
 
 
 def objects(node: Node, what: str) -> list[dict[str, Node]]:
@@ -97,6 +113,8 @@ def objects(node: Node, what: str) -> list[dict[str, Node]]:
             raise refused(f"{what} must be a list of objects")
         return node
     text = bytes(node)
+    if text.count(b":") > MOST_OBJECTS:
+        raise refused(f"{what} has more than {MOST_OBJECTS} values with names: send whole tensors as 'inputs', or several requests")
     try:
         found = _OBJECTS.decode(text)
         if arrays.lengths(text) != [len(item) for item in found]:

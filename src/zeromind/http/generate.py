@@ -53,7 +53,7 @@ class Generate(_Generating):
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with every output."""
         decode, encode = self.begin(model_id, version)
-        self.send(encode(await self.engine.infer(model_id, decode)))
+        self.send(encode(await self.unless_left(self.engine.infer(model_id, decode))))
 
 
 class GenerateStream(_Generating):

@@ -13,11 +13,12 @@ answers its ``route`` (a regular expression; its groups are the method's argumen
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 import uuid
-from collections.abc import Awaitable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import orjson
 import tornado.web
@@ -28,6 +29,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ class Handler(tornado.web.RequestHandler):
         """Take the engine that the application was made with."""
         self.engine = engine
         self._parts: list[bytes] = []
+        self._work: asyncio.Future[Any] | None = None
 
     def set_default_headers(self) -> None:
         """Name the server as the original did."""
@@ -90,6 +93,17 @@ class Handler(tornado.web.RequestHandler):
         if not isinstance(data, dict):
             raise ZeroMindError(kind, f"the body must be a JSON object, not {type(data).__name__}")
         return data
+
+    async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
+        """What some work gives, which ends when the client leaves."""
+        working: asyncio.Task[T] = asyncio.create_task(work)
+        self._work = working
+        return await working
+
+    def on_connection_close(self) -> None:
+        """The client has left: it needs no answer."""
+        if self._work is not None:
+            self._work.cancel()
 
     def argument(self, name: str) -> str:
         """A query argument. Raises REQUEST_ATTRIBUTE if it is missing or empty."""

@@ -42,6 +42,9 @@ class Infer(OipHandler):
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with the outputs that are asked for."""
         check_version(model_id, version)
+        self.finish(await self.unless_left(self._answer(model_id)))
+
+    async def _answer(self, model_id: str) -> bytes:
         told = Terms.of(self.request.headers)
         body, bare = self.body, self.bare
         if told.came:
@@ -64,7 +67,7 @@ class Infer(OipHandler):
             data = await asyncio.to_thread(compression.packed, data, told.goes)
             self.set_header("Content-Encoding", told.goes)
             self.set_header("Vary", "Accept-Encoding")
-        self.finish(data)
+        return data
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a fault; where the coding of a body is not known, the header tells those that are."""

@@ -13,7 +13,7 @@ from zeromind.http import compression, tensorflow_status
 from zeromind.http.handler import Handler, NotFound
 from zeromind.http.operation import FINDING, PREDICTING, Dialect, Operation, json
 from zeromind.repository.lifecycle import State
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.tensors import InferRequest, Interface
 
 _MODEL = r"(?i)/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _SHOWN = "/v1/models/{model}(|/versions/{version}|/labels/{label})"
@@ -78,12 +78,15 @@ class Metadata(TensorFlowHandler):
 class _Asking(TensorFlowHandler):
     """Ask a model."""
 
-    _answering: asyncio.Future[InferResponse] | None = None
-
     async def post(self, model: str, version: str | None = None, label: str | None = None) -> None:
         """Answer for every row. The content type does not matter, the body may be compressed with gzip."""
         _check_version(model, version, label)
-        body = compression.expanded(self.body, self.request.headers.get("Content-Encoding", ""), self.engine.config.max_body_bytes)
+        self.send(await self.unless_left(self._answer(model)))
+
+    async def _answer(self, model: str) -> bytes:
+        body, coding = self.body, self.request.headers.get("Content-Encoding", "")
+        if coding:
+            body = await asyncio.to_thread(compression.expanded, body, coding, self.engine.config.max_body_bytes)
         encoders: list[Encode] = []
 
         def decode(interface: Interface) -> InferRequest:
@@ -91,18 +94,12 @@ class _Asking(TensorFlowHandler):
             encoders.append(encode)
             return request
 
-        answering = self._answering = asyncio.ensure_future(self.engine.infer(model, decode))
-        response = await answering
-        self.send(encoders[0](response))
+        response = await self.engine.infer(model, decode)
+        return encoders[0](response)
 
     def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
         """The request in a body, and what writes its answer."""
         raise NotImplementedError
-
-    def on_connection_close(self) -> None:
-        """The client has left: it needs no answer."""
-        if self._answering is not None:
-            self._answering.cancel()
 
 
 class Predict(_Asking):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.operation import FINDING, LOADING, MODEL, PREDICTING, Operation, Parameter, json
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.tensors import InferRequest, Interface
 
 VERSION = [int(part) for part in zeromind.__version__.split(".")[:3]]
 
@@ -172,18 +171,11 @@ class ModelPredict(Handler):
             json("Prediction"), _ID, body={**json("Data"), "image/*": {"description": "a picture, as a file"}}, faults=PREDICTING
         )
     }
-    _predicting: asyncio.Future[InferResponse] | None = None
 
     async def post(self) -> None:
         """Answer with every output by name, and the model's own seconds. Usual requests take the short way of ``http.front``."""
-        predicting = self._predicting = asyncio.ensure_future(self.engine.infer(self.argument("id"), self._decode))
-        response = await predicting
+        response = await self.unless_left(self.engine.infer(self.argument("id"), self._decode))
         self.send(codec.encode_response(response))
-
-    def on_connection_close(self) -> None:
-        """The client has left: it needs no answer."""
-        if self._predicting is not None:
-            self._predicting.cancel()
 
     def _decode(self, interface: Interface) -> InferRequest:
         return codec.decode(self.body, self.content_type, interface)
