@@ -49,7 +49,8 @@ class Turn:
     def begin(self, engine: Engine) -> None:
         """Have it answered."""
         try:
-            self._submitted = engine.submit(self._asked.model, self._asked.decode, self.answer, streaming=True)
+            asked = self._asked
+            self._submitted = engine.submit(asked.model, asked.decode, self.answer, streaming=True, nbytes=asked.nbytes)
         except (ZeroMindError, Fault) as error:
             self._fail(error)
 
