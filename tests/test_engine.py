@@ -222,6 +222,32 @@ def engine(configured):
     return run
 
 
+def test_what_waits_for_a_model_that_loads_is_bounded_as_what_waits_for_one_that_has(engine):
+    async def body(made):
+        most = made.config.max_queue_bytes
+
+        def ask(nbytes):
+            return asyncio.create_task(made.infer("slow", lambda _: InferRequest({"x": np.ones(1, np.float32)}), nbytes))
+
+        async def refused(nbytes):
+            with pytest.raises(ZeroMindError, match="which is loading") as caught:
+                await ask(nbytes)
+            assert caught.value.kind is ErrorKind.BUSY
+
+        left = ask(2 * most)  # a single one may be of any size
+        await refused(1)
+        left.cancel()
+        await asyncio.wait([left])
+        calls = [ask(most // 2), ask(most // 2)]
+        await refused(1)
+        calls += [ask(0) for _ in range(made.config.max_queue - 2)]
+        await refused(0)
+        assert {answer.outputs["y"][0] for answer in await asyncio.gather(*calls)} == {1}
+        assert (await ask(2 * most)).outputs["y"].tolist() == [1]
+
+    engine(body)
+
+
 def test_inputs_that_disagree_in_rows_are_refused_before_they_are_joined_with_others(engine):
     def decode(one, other):
         values = {"float": np.zeros((one, 2), np.float32), "text": np.full((other, 1), b"a", object)}

@@ -75,12 +75,19 @@ class Engine:
         return await model.ready(time.monotonic() + model.timeout_s)
 
     def submit(
-        self, model_id: str, decode: Callable[[Interface], InferRequest], reply: Callable[[Answer], None], *, streaming: bool = False
+        self,
+        model_id: str,
+        decode: Callable[[Interface], InferRequest],
+        reply: Callable[[Answer], None],
+        *,
+        streaming: bool = False,
+        nbytes: int = 0,
     ) -> Entry | Late:
         """Decode a request against the model's interface and have it answered within the model's time-out, or its own.
 
         ``reply`` is called exactly once, unless the request is withdrawn; the arrays of an answer are its to read until it returns.
-        With ``streaming`` it is called for each response of a decoupled model, of which the next is made upon ``go_on``.
+        With ``streaming`` it is called for each response of a decoupled model, of which the next is made upon ``go_on``. ``nbytes`` is how
+        much ``decode`` holds, which counts while the model still loads.
         Raises SHUTTING_DOWN, MODEL_NOT_FOUND, BUSY, or what ``decode`` raises.
         """
         if self._stopping:
@@ -89,16 +96,19 @@ class Engine:
         now = time.monotonic()
         if model.open is not None:
             return _submit(model, decode, now, reply, streaming)
-        return Late(asyncio.create_task(self._submit_late(model, decode, now, reply, streaming)))
+        model.early.enter(nbytes)
+        submitting = asyncio.create_task(self._submit_late(model, decode, now, reply, streaming))
+        submitting.add_done_callback(lambda _: model.early.leave(nbytes))  # also of a task that is cancelled before its first step
+        return Late(submitting)
 
-    def stream(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> Stream:
+    def stream(self, model_id: str, decode: Callable[[Interface], InferRequest], nbytes: int = 0) -> Stream:
         """The responses to a request, as they come: of a decoupled model any number and then a final one without outputs, of another one.
 
         Raises as ``submit``; its iteration raises the request's fault.
         """
-        return Stream(lambda reply: self.submit(model_id, decode, reply, streaming=True))
+        return Stream(lambda reply: self.submit(model_id, decode, reply, streaming=True, nbytes=nbytes))
 
-    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest]) -> InferResponse:
+    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest], nbytes: int = 0) -> InferResponse:
         """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
         future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
 
@@ -110,7 +120,7 @@ class Engine:
             else:
                 future.set_result(answer.copy())
 
-        submitted = self.submit(model_id, decode, reply)
+        submitted = self.submit(model_id, decode, reply, nbytes=nbytes)
         try:
             return await future
         except asyncio.CancelledError:

@@ -195,3 +195,18 @@ def test_metadata_may_ask_for_the_bare_model(triton):
     assert bare.inputs[0].datatype == "FP32"
     result = triton.infer("words", [tensor("x", np.ones((1, 3), np.float32))], headers={"filters": "off"})
     assert result.as_numpy("sum").tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "words"),
+    [
+        ("TraceSetting", grpc.StatusCode.RESOURCE_EXHAUSTED, "TraceSetting takes up to 1048576"),
+        ("RepositoryModelLoad", grpc.StatusCode.INVALID_ARGUMENT, "too many fields"),
+        ("RepositoryModelUnload", grpc.StatusCode.INVALID_ARGUMENT, "too many fields"),
+    ],
+)
+def test_messages_that_would_need_many_times_their_bytes_are_not_read(raw, method, code, words):
+    entry = b"\x1a\x05\x0a\x03" + b"%03d"
+    told, why = raw.fails(method, b"".join(entry % (at % 1000) for at in range(200_000)))
+    assert told is code
+    assert words in why

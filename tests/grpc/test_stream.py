@@ -294,3 +294,26 @@ def test_draining_answers_what_was_asked_on_a_stream_and_ends_it(grpc_server):
     left.set()
     reader.join()
     channel.close()
+
+
+FAULTY = '''
+"""Fails with words that no wire can carry: they are half a character, and endless."""
+
+
+def predict(text: str) -> str:
+    raise ValueError(text[0].replace("half", chr(0xD800)) * 1000)
+'''
+
+
+def test_a_fault_that_is_no_text_is_told_all_the_same(grpc_server, skills):
+    (skills / "faulty.py").write_text(FAULTY)
+    with (
+        grpc_server(tasks=[{"id": "faulty", "model_file": "faulty.py"}]) as client,
+        triton_grpc.InferenceServerClient(client.grpc) as triton,
+    ):
+        answers = queue.Queue()
+        triton.start_stream(lambda result, error: answers.put(error), stream_timeout=20)
+        for _ in range(2):
+            triton.async_stream_infer("faulty", [text(b"half and more")])
+            assert "? and more" in answers.get(timeout=10).message()
+        triton.stop_stream()

@@ -32,3 +32,8 @@ def test_what_is_chosen(accepted, coding):
 @given(st.binary(max_size=2000), st.sampled_from(["gzip", "deflate"]))
 def test_what_is_packed_can_be_expanded(body, coding):
     assert compression.expanded(compression.packed(body, coding), coding, len(body)) == body
+
+
+def test_of_an_endless_header_the_beginning_counts():
+    assert compression.chosen("gzip" + ",x" * 30_000) == "gzip"
+    assert compression.chosen("x," * 30_000 + "gzip") == ""

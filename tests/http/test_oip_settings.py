@@ -141,3 +141,10 @@ def test_tritons_client_changes_settings(triton, log):
     assert triton.update_trace_settings("double", {"trace_rate": None})["trace_rate"] == "1000"
     assert triton.update_log_settings({"log_verbose_level": 2})["log_verbose_level"] == 2
     assert triton.get_log_settings()["log_verbose_level"] == 2
+
+
+@pytest.mark.parametrize("route", ["/v2/logging", "/v2/trace/setting", "/v2/repository/index", "/model/load"])
+def test_bodies_of_very_many_values_are_not_read(pool, route):
+    answer = pool.post(route, b'{"a": [' + b"1," * (1 << 20) + b"1, 1]}")
+    assert answer.status == 400
+    assert "more than 1048576 values" in str(answer.json)

@@ -27,6 +27,10 @@ class Asked(Protocol):
     def model(self) -> str:
         """Which model."""
 
+    @property
+    def nbytes(self) -> int:
+        """The length of the message."""
+
     def decode(self, interface: Interface) -> InferRequest:
         """The request. Raises what is wrong with it."""
 
@@ -49,6 +53,11 @@ class Remembered:
         self._data = data
         self._reader = reader
         self._anew: Parsed | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """As Asked has it."""
+        return len(self._data)
 
     def decode(self, interface: Interface) -> InferRequest:
         """As Asked has it."""
@@ -78,6 +87,11 @@ class Parsed:
         self.id: str = self._message.id
         self.decoupled = False
         self.empty_final = codec.wants_empty_final(self._message)
+
+    @property
+    def nbytes(self) -> int:
+        """As Asked has it."""
+        return len(self._data)
 
     def decode(self, interface: Interface) -> InferRequest:
         """As Asked has it."""

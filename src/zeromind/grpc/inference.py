@@ -41,4 +41,4 @@ class Inference:
                     outcome = error
             reply(outcome)
 
-        return self._engine.submit(asked.model, asked.decode, answered).withdraw
+        return self._engine.submit(asked.model, asked.decode, answered, nbytes=len(data)).withdraw

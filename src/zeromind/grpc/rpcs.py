@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
+from zeromind.codecs import protobuf
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Head, Method, Reply, Withdraw
+from zeromind.grpc.status import Code, Fault
 
 Fields: TypeAlias = Mapping[str, Any]
+_SMALL_BYTES = 1 << 16
+_MOST_FIELDS = 1 << 14
+_MOST_AT_ONCE_BYTES = 1 << 20
 
 
 class Rpcs:
@@ -25,7 +30,9 @@ class Rpcs:
         asked, answered = self._names(message or name)
 
         def answer(data: bytes, head: Head, reply: Reply) -> None:
-            reply([self._messages.write(answered, work(self._messages.parse(asked, data), head))])
+            if len(data) > _MOST_AT_ONCE_BYTES:
+                raise Fault(Code.RESOURCE_EXHAUSTED, f"the message has {len(data)} bytes, {name} takes up to {_MOST_AT_ONCE_BYTES}")
+            reply([self._messages.write(answered, work(self._parse(asked, data), head))])
 
         self.methods[name] = Method(name, answer)
 
@@ -41,10 +48,19 @@ class Rpcs:
                 except Exception as error:
                     reply(error)
 
-            message = self._messages.parse(asked, data)
+            message = self._parse(asked, data)
             return asyncio.get_running_loop().create_task(run()).cancel
 
         self.methods[name] = Method(name, answer)
+
+    def _parse(self, name: str, data: bytes) -> Any:
+        """The message. Raises Fault, also for one of so many fields that it would need many times its bytes."""
+        if len(data) > _SMALL_BYTES:
+            try:
+                protobuf.count(data, {}, _MOST_FIELDS)
+            except ValueError as error:
+                raise Fault(Code.INVALID_ARGUMENT, f"the message is refused: {error}") from None
+        return self._messages.parse(name, data)
 
     def _names(self, message: str) -> tuple[str, str]:
         return f"{self._package}.{message}Request", f"{self._package}.{message}Response"

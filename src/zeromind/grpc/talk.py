@@ -11,7 +11,7 @@ from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
 from zeromind.grpc.asked import Asked, Reader
 from zeromind.grpc.method import Head, Pieces, Speaker
-from zeromind.grpc.status import Fault
+from zeromind.grpc.status import MOST_MESSAGE, Fault
 from zeromind.scheduler.entry import Answer
 from zeromind.scheduler.stream import Submitted
 
@@ -49,7 +49,8 @@ class Turn:
     def begin(self, engine: Engine) -> None:
         """Have it answered."""
         try:
-            self._submitted = engine.submit(self._asked.model, self._asked.decode, self.answer, streaming=True)
+            asked = self._asked
+            self._submitted = engine.submit(asked.model, asked.decode, self.answer, streaming=True, nbytes=asked.nbytes)
         except (ZeroMindError, Fault) as error:
             self._fail(error)
 
@@ -191,7 +192,7 @@ def _failed(request_id: str, error: ZeroMindError | Fault) -> list[bytes]:
     """A ``ModelStreamInferResponse`` that says what went wrong with a request."""
     sentence = error.message if isinstance(error, Fault) else oip_fault.sentence(error)
     inner = (field(3, request_id.encode()) if request_id else b"") + _FINAL
-    return [field(1, sentence.encode()) + field(2, inner)]
+    return [field(1, sentence[:MOST_MESSAGE].encode("utf-8", "replace")) + field(2, inner)]
 
 
 def _streamed(pieces: list[bytes], parameter: bytes) -> list[bytes]:

@@ -6,6 +6,9 @@ import zlib
 
 from zeromind.errors import ErrorKind, ZeroMindError
 
+_MOST_ACCEPTED = 1024
+"""How much of an Accept-Encoding is read."""
+
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -39,7 +42,7 @@ def chosen(accepted: str) -> str:
     Of equals the first is taken; what has no weight, or one that is none, weighs as ever (RFC 9110, section 12.5.3).
     """
     weights: dict[str, float] = {}
-    for item in accepted.split(","):
+    for item in accepted[:_MOST_ACCEPTED].split(","):
         name, _, rest = item.partition(";")
         name = name.strip().lower()
         weights.setdefault("gzip" if name == "x-gzip" else name, _weight(rest))

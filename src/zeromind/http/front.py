@@ -136,7 +136,7 @@ class _Short(httputil.HTTPMessageDelegate):
     def submit(self) -> None:
         """Have it answered; its body is as it is to be read."""
         try:
-            self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply)
+            self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply, nbytes=len(self._body))
             self._exchange.close_callback = self.on_connection_close
         except ZeroMindError as error:
             self._reply(error)

@@ -53,7 +53,7 @@ class Generate(_Generating):
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with every output."""
         decode, encode = self.begin(model_id, version)
-        self.send(encode(await self.unless_left(self.engine.infer(model_id, decode))))
+        self.send(encode(await self.unless_left(self.engine.infer(model_id, decode, len(self.body)))))
 
 
 class GenerateStream(_Generating):
@@ -70,7 +70,7 @@ class GenerateStream(_Generating):
     async def post(self, model_id: str, version: str | None) -> None:
         """Send each response as an event; the next ones are made when the client has taken it, more or less."""
         decode, encode = self.begin(model_id, version)
-        stream = self.engine.stream(model_id, decode)
+        stream = self.engine.stream(model_id, decode, len(self.body))
         self._sending = asyncio.create_task(self._send(stream, encode))
         try:
             await asyncio.wait([self._sending])

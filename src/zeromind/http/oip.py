@@ -57,7 +57,7 @@ class Infer(OipHandler):
             decoded.append((codec, asked))
             return request
 
-        response = await self.engine.infer(model_id, decode)
+        response = await self.engine.infer(model_id, decode, len(body))
         codec, asked = decoded[0]
         data, json_bytes = codec.encode(response, asked)
         self.set_header("Content-Type", "application/octet-stream" if json_bytes else "application/json")

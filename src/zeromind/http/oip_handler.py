@@ -33,7 +33,7 @@ class OipHandler(Handler):
         if not self.body.strip():
             return {}
         try:
-            data = orjson.loads(self.body)
+            data = orjson.loads(self.few(ErrorKind.REQUEST_ATTRIBUTE))
             strictjson.loads(self.body)  # a key that stands twice
         except ValueError as error:
             raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body must be a JSON object: {error}") from None

@@ -94,7 +94,7 @@ class _Asking(TensorFlowHandler):
             encoders.append(encode)
             return request
 
-        response = await self.engine.infer(model, decode)
+        response = await self.engine.infer(model, decode, len(body))
         return encoders[0](response)
 
     def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:

@@ -174,7 +174,7 @@ class ModelPredict(Handler):
 
     async def post(self) -> None:
         """Answer with every output by name, and the model's own seconds. Usual requests take the short way of ``http.front``."""
-        response = await self.unless_left(self.engine.infer(self.argument("id"), self._decode))
+        response = await self.unless_left(self.engine.infer(self.argument("id"), self._decode, len(self.body)))
         self.send(codec.encode_response(response))
 
     def _decode(self, interface: Interface) -> InferRequest:

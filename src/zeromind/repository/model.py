@@ -27,6 +27,30 @@ _log = logging.getLogger(__name__)
 _DRAIN_TICK_S = 0.01
 
 
+class Early:
+    """Requests that wait until their model has loaded: bounded as those that wait for a model that has."""
+
+    def __init__(self, max_count: int, max_bytes: int) -> None:
+        self._max_count = max_count
+        self._max_bytes = max_bytes
+        self._count = 0
+        self._nbytes = 0
+
+    def enter(self, nbytes: int) -> None:
+        """One more waits. Raises BUSY when a bound would be passed; a single one may be of any size."""
+        if self._count >= self._max_count or (self._count and self._nbytes + nbytes > self._max_bytes):
+            raise ZeroMindError(
+                ErrorKind.BUSY, f"{self._count} requests wait for this model, which is loading: try again shortly", self._count
+            )
+        self._count += 1
+        self._nbytes += nbytes
+
+    def leave(self, nbytes: int) -> None:
+        """It waits no longer."""
+        self._count -= 1
+        self._nbytes -= nbytes
+
+
 class Model:
     """A model from the start of its loading to the end of its workers."""
 
@@ -44,6 +68,7 @@ class Model:
         self._workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s) for _ in range(task.instances)]
         self.open: Dispatcher | None = None
         """What takes requests that fit the interface, while the model is ready."""
+        self.early = Early(config.max_queue, config.max_queue_bytes)
         self._dispatcher: Dispatcher | None = None
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
