@@ -41,3 +41,9 @@ def test_other_types_have_no_classes(array):
 def test_of_equal_numbers_the_first_comes_first(array, top):
     wanted = sorted(range(len(array)), key=lambda index: (-int(array[index]), index))[:top]
     assert classify(array, top, False, []).tolist() == [f"{array[index]}:{index}".encode() for index in wanted]
+
+
+def test_very_many_classes_are_refused():
+    assert classify(np.zeros((1 << 12, 1 << 7), np.float32), 1 << 6, True, ()).shape == (1 << 12, 1 << 6)
+    with pytest.raises(ZeroMindError, match="ask for fewer"):
+        classify(np.zeros((1 << 12, 1 << 7), np.float32), 1 << 7, True, ())

@@ -61,13 +61,12 @@ def connected(pool):
 
 def answer(connection):
     """One answer's status and JSON."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, body = b"", b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += connection.recv(1)  # no more: the next answer may stand behind it already
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(65536)
+        body += connection.recv(length - len(body))
     return int(head.split()[1]), json.loads(body)
 
 

@@ -601,12 +601,12 @@ def test_requests_that_want_no_filters_are_not_joined_with_those_that_do(bench):
     assert made.worker.batches[2:] == [[3, 4]]
 
 
-@pytest.mark.parametrize(("looks", "batches"), [(True, [[2, 4], [3]]), (False, [[2, 3, 4]])])
+@pytest.mark.parametrize(("looks", "batches"), [(True, [[2, 4], [3], [5]]), (False, [[2, 3, 4, 5]])])
 def test_parameters_keep_requests_apart_where_the_model_looks_at_them(bench, looks, batches):
     spec = ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("y", "FP32", (None,)),), True)
     made = bench(slots=1, interface=Interface(spec, "python", parameters=looks))
     made.submit(1)
-    for one, parameters in ((2, {"a": 1}), (3, {"a": 2}), (4, {"a": 1})):
+    for one, parameters in ((2, {"a": 1}), (3, {"a": 2}), (4, {"a": 1}), (5, {"a": True})):
         asked = request(one)
         asked.parameters = parameters
         made.submit(asked)

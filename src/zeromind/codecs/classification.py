@@ -10,17 +10,23 @@ import numpy as np
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
 
+_MOST_CLASSES = 1 << 18
+"""Of one answer: each is a text, and takes the event loop's time to be written."""
+
 
 def classify(array: Tensor, top: int, batches: bool, labels: Sequence[str]) -> Tensor:
     """The ``top`` highest of all numbers, or of each row where the first dimension is the batch, as BYTES ``value:index[:label]``.
 
     Shape (min(top, n),), with ``batches`` (rows, min(top, n)); descending, of equal ones the first comes first; NaN is as
-    low as can be. Floats have six decimals. Raises INVALID_INPUT for an output that has no numbers.
+    low as can be. Floats have six decimals. Raises INVALID_INPUT for an output that has no numbers, and for very many classes.
     """
     if array.dtype.kind not in "iuf":
         raise ZeroMindError(ErrorKind.INVALID_INPUT, f"class result not available for output due to unsupported type {array.dtype.name}")
     rows = array.reshape(array.shape[0], math.prod(array.shape[1:])) if batches else array.reshape(1, array.size)
     count = min(top, rows.shape[1])
+    if len(rows) * count > _MOST_CLASSES:
+        text = f"{len(rows)} rows of {count} classes are more than the {_MOST_CLASSES} of one answer: ask for fewer, or for numbers"
+        raise ZeroMindError(ErrorKind.INVALID_INPUT, text)
     found = np.empty((len(rows), count), np.object_)
     for place, row in enumerate(rows):
         found[place] = [_told(row[index], int(index), labels) for index in _highest(row, count)]

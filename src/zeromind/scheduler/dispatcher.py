@@ -270,7 +270,9 @@ def _partial(outcome: Outcome) -> InferResponse | None:
 
 def _kind(request: InferRequest, parameters: bool) -> list[object]:
     """What must agree for two requests to be joined; of encoded values only the worker can tell."""
-    kind: list[object] = [request.filters, request.parameters if parameters else None]
+    kind: list[object] = [request.filters]
+    if parameters and request.parameters:  # with their types: 1, 1.0 and true are equal
+        kind += (request.parameters, [type(value) for value in request.parameters.values()])
     for name, value in request.inputs.items():
         kind += (name, None) if isinstance(value, Encoded) else (name, value.dtype, value.shape[1:])
     return kind
