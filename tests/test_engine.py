@@ -491,7 +491,7 @@ def test_a_pool_answers_while_its_models_load_and_holds_requests_for_them(config
 
 
 def test_readiness_comes_after_the_last_model_and_goes_with_the_stop(spawn, beside, waiting, models):
-    pool = spawn(wait=False, tasks=[{**SLOW, "load_s": 1.5}, SUM], port=0)
+    pool = spawn(wait=False, tasks=[{**SLOW, "load_s": 1.5}, SUM], port=0, grpc_port=0)
 
     def address():
         found = [link.laddr for link in psutil.Process(pool.process.pid).net_connections() if link.status == psutil.CONN_LISTEN]
