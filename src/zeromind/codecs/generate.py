@@ -12,8 +12,8 @@ import orjson
 
 from zeromind import datatypes
 from zeromind.codecs import numbers, oip_parameters
-from zeromind.codecs.oip_tensors import refused, samples
-from zeromind.codecs.zeromind import complete
+from zeromind.codecs.inputs import complete, once, refused
+from zeromind.codecs.oip_tensors import samples
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
 
@@ -42,11 +42,7 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     more = others.pop("parameters", None) or {}
     if not isinstance(request_id, str) or not isinstance(more, dict):
         raise refused("'id' must be text, and 'parameters' an object")
-    fields = oip_parameters.request_fields({**others, **more})
-    if bare:
-        fields["filters"] = False
-    if not fields.pop("filters", True) and interface.filtered:
-        interface, fields["filters"] = interface.bare, False
+    interface, fields = oip_parameters.asked_of(interface, {**others, **more}, bare)
     return InferRequest(complete(_inputs(members, interface), interface), request_id, **fields)
 
 
@@ -69,8 +65,7 @@ def _inputs(members: Mapping[str, msgspec.Raw], interface: Interface) -> dict[st
         spec = find(interface.spec.inputs, name)
         if spec is None:
             continue
-        if spec.name in inputs:
-            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        once(spec, inputs)
         text = bytes(raw)
         listed = text if text.startswith(b"[") else b"[" + text + b"]"
         inputs[spec.name] = Encoded("application/json", listed) if spec.name in interface.filtered_inputs else _fitted(listed, spec)

@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 
 from zeromind import datatypes
+from zeromind.codecs.inputs import refused
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import Bytes, Memory, refused, to_raw
+from zeromind.codecs.oip_tensors import Bytes, Memory, to_raw
 from zeromind.tensors import InferResponse, Interface, Tensor
 
 _MOST_HEADS = 64

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from zeromind.codecs import oip_parameters
+from zeromind.codecs.inputs import complete, named, refused
 from zeromind.codecs.oip_frame import output
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import selection
-from zeromind.codecs.oip_tensors import Memory, check_datatype, check_shape, from_raw, refused, to_encoded, to_objects, to_raw
+from zeromind.codecs.oip_tensors import Memory, check_datatype, check_shape, from_raw, to_encoded, to_objects, to_raw
 from zeromind.codecs.protobuf import Schema, count, field, varint
-from zeromind.codecs.zeromind import complete
-from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, Value, find
+from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, Value
 
 EMPTY_FINAL = "triton_enable_empty_final_response"
 """The parameter with which a request wants to be told of the end of its responses by one without outputs."""
@@ -90,20 +90,11 @@ def decode(request: Any, interface: Interface, memory: Memory, bare: bool = Fals
     """
     parameters = _plain(request.parameters)
     parameters.pop(EMPTY_FINAL, None)
-    fields = oip_parameters.request_fields(parameters)
-    if bare:
-        fields["filters"] = False
-    if not fields.pop("filters", True) and interface.filtered:
-        interface, fields["filters"] = interface.bare, False
+    interface, fields = oip_parameters.asked_of(interface, parameters, bare)
     inputs: dict[str, Value] = {}
     raws = iter(request.raw_input_contents) if request.raw_input_contents else None
     for tensor in request.inputs:
-        spec = find(interface.spec.inputs, tensor.name)
-        if spec is None:
-            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
-            raise refused(f"the model has no input {tensor.name!r}; its inputs are {names}", tensor.name)
-        if spec.name in inputs:
-            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        spec = named(tensor.name, interface, inputs)
         array = _array(tensor, raws, memory)
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = to_encoded(array, spec, interface.media.get(spec.name, ())) if filtered else spec.check(array)

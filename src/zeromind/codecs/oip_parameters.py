@@ -71,6 +71,16 @@ def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def asked_of(interface: Interface, parameters: Mapping[str, Any], bare: bool) -> tuple[Interface, dict[str, Any]]:
+    """What a request is asked of, the model with or without its filters, and the arguments that ``request_fields`` gives.
+
+    ``bare`` asks for the model without, as the parameters may. Raises as ``request_fields``.
+    """
+    fields = request_fields(parameters)
+    filters = fields.pop("filters", True) and not bare
+    return (interface, fields) if filters or not interface.filtered else (interface.bare, {**fields, "filters": False})
+
+
 def has_filters(parameters: Mapping[str, Any]) -> bool:
     """Whether a request is for the model with its filters. Raises INVALID_INPUT for a value that says neither."""
     value = parameters.get("filters", True)

@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from zeromind.codecs import numbers, oip_parameters
+from zeromind.codecs.inputs import complete, named, refused
 from zeromind.codecs.oip_answer import Asked
-from zeromind.codecs.oip_tensors import Bytes, Memory, check_shape, from_raw, pack_bytes, refused, to_encoded, to_objects
-from zeromind.codecs.zeromind import complete
+from zeromind.codecs.oip_tensors import Bytes, Memory, check_shape, from_raw, pack_bytes, to_encoded, to_objects
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import InferRequest, Interface, Tensor, TensorSpec, Value, find
+from zeromind.tensors import InferRequest, Interface, Tensor, TensorSpec, Value
 
 LENGTH = "Inference-Header-Content-Length"
 """The header that tells how many bytes of a body are JSON, if not all; 0 means that there is none, and the body is the only input."""
@@ -83,20 +83,11 @@ def decode(body: Bytes, json_bytes: int | None, interface: Interface, memory: Me
         found = f"is {json_bytes}" if json_bytes > 0 else "is not a number of bytes"
         raise refused(f"the header {LENGTH} {found}; the body has {len(body)} bytes", LENGTH)
     request = _parsed(body[:json_bytes] if told else body)
-    fields = oip_parameters.request_fields(request.parameters or {})
-    if bare:
-        fields["filters"] = False
-    if not fields.pop("filters", True) and interface.filtered:
-        interface, fields["filters"] = interface.bare, False
+    interface, fields = oip_parameters.asked_of(interface, request.parameters or {}, bare)
     rest = _Rest(memoryview(body)[json_bytes:] if told else b"", told)
     inputs: dict[str, Value] = {}
     for entry in request.inputs:
-        spec = find(interface.spec.inputs, entry.name)
-        if spec is None:
-            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
-            raise refused(f"the model has no input {entry.name!r}; its inputs are {names}", entry.name)
-        if spec.name in inputs:
-            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        spec = named(entry.name, interface, inputs)
         inputs[spec.name] = _value(entry, spec, interface, rest, memory)
     rest.check()
     asked = Asked(request.id, _selection(request, interface), interface)

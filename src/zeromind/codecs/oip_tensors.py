@@ -19,7 +19,7 @@ import numpy as np
 
 from zeromind import datatypes
 from zeromind.codecs import picture
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.codecs.inputs import refused
 from zeromind.tensors import Encoded, Tensor, TensorSpec, Value
 
 MOST_ELEMENTS = 1 << 20
@@ -173,11 +173,6 @@ def samples(text: bytes) -> list[bytes]:
         return [bytes(sample) for sample in _SAMPLES.decode(text)]
     except msgspec.DecodeError:
         return [text]
-
-
-def refused(message: str, *params: object) -> ZeroMindError:
-    """INVALID_INPUT, to be raised."""
-    return ZeroMindError(ErrorKind.INVALID_INPUT, message, *params)
 
 
 def _sample(item: bytes, index: int, spec: TensorSpec, media: Sequence[str]) -> bytes:

@@ -11,9 +11,9 @@ import orjson
 
 from zeromind import datatypes
 from zeromind.codecs import tensorflow_values as values
-from zeromind.codecs.tensorflow_serving import Encode, check_signature, columns, named
-from zeromind.codecs.tensorflow_values import Node, refused
-from zeromind.codecs.zeromind import complete
+from zeromind.codecs.inputs import complete, named, refused
+from zeromind.codecs.tensorflow_serving import Encode, check_signature, columns
+from zeromind.codecs.tensorflow_values import Node
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value
 
@@ -120,9 +120,7 @@ def _request(body: bytes, interface: Interface) -> InferRequest:
     specs = interface.spec.inputs
     inputs: dict[str, Value] = {}
     for name, node in features.items():
-        spec = specs[0] if len(specs) == len(features) == 1 else named(name, interface)
-        if spec.name in inputs:
-            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        spec = specs[0] if len(specs) == len(features) == 1 else named(name, interface, inputs)
         inputs[spec.name] = values.value(node, spec, interface) if spec.name in interface.filtered_inputs else _column(node, spec)
     return InferRequest(complete(inputs, interface))
 

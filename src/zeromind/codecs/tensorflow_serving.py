@@ -11,10 +11,10 @@ import orjson
 
 from zeromind.codecs import arrays
 from zeromind.codecs import tensorflow_values as values
-from zeromind.codecs.tensorflow_values import Node, refused
-from zeromind.codecs.zeromind import complete
+from zeromind.codecs.inputs import complete, named, refused
+from zeromind.codecs.tensorflow_values import Node
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value, find
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Value, find
 
 Encode: TypeAlias = Callable[[InferResponse], bytes]
 
@@ -44,9 +44,7 @@ def predict(body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
     given = _by_rows(fields["instances"], interface) if by_rows else _by_columns(fields["inputs"], interface)
     inputs: dict[str, Value] = {}
     for name, node in given.items():
-        spec = named(name, interface)
-        if spec.name in inputs:
-            raise refused(f"input {spec.name!r} is given twice", spec.name)
+        spec = named(name, interface, inputs)
         inputs[spec.name] = values.value(node, spec, interface)
     return InferRequest(complete(inputs, interface)), functools.partial(_encode_rows if by_rows else _encode_columns, interface)
 
@@ -56,15 +54,6 @@ def check_signature(fields: Mapping[str, Node]) -> None:
     name = values.plain(fields["signature_name"]) if "signature_name" in fields else ""
     if name not in ("", SIGNATURE):
         raise refused(f"there is no signature {name!r}: every model has one, {SIGNATURE!r}; leave 'signature_name' out", name)
-
-
-def named(name: str, interface: Interface) -> TensorSpec:
-    """The input of that name. Raises INVALID_INPUT."""
-    spec = find(interface.spec.inputs, name)
-    if spec is None:
-        names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
-        raise refused(f"the model has no input {name!r}; its inputs are {names}", name)
-    return spec
 
 
 def columns(rows: list[dict[str, Node]], what: str) -> dict[str, Node]:

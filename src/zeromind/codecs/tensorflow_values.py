@@ -21,6 +21,7 @@ import orjson
 from zeromind import strictjson
 from zeromind.codecs import arrays, numbers, picture
 from zeromind.codecs import zeromind as codec
+from zeromind.codecs.inputs import refused
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec, Value
 
@@ -148,11 +149,6 @@ def tensor(node: Node, spec: TensorSpec) -> Tensor:
     if spec.datatype == "BYTES" and (not isinstance(node, msgspec.Raw) or _B64 in bytes(node)):
         return _binary(node, spec)
     return numbers.to_tensor(node, spec) if isinstance(node, msgspec.Raw) else numbers.from_values(node, spec)
-
-
-def refused(message: str, *params: Any) -> ZeroMindError:
-    """A fault in a client's data."""
-    return ZeroMindError(ErrorKind.INVALID_INPUT, message, *params)
 
 
 def _binary(node: Node, spec: TensorSpec) -> Tensor:

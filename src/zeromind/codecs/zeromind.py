@@ -10,8 +10,9 @@ import orjson
 
 from zeromind import datatypes, strictjson
 from zeromind.codecs import numbers
+from zeromind.codecs.inputs import complete, named
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value, find
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -41,12 +42,7 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the body must be a JSON object of input name → data: {error}") from None
     inputs: dict[str, Value] = {}
     for name, raw in fields.items():
-        spec = find(interface.spec.inputs, name)
-        if spec is None:
-            names = ", ".join(repr(spec.name) for spec in interface.spec.inputs)
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model has no input {name!r}; its inputs are {names}", name)
-        if spec.name in inputs:
-            raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is given twice", spec.name)
+        spec = named(name, interface, inputs)
         filtered = spec.name in interface.filtered_inputs
         inputs[spec.name] = Encoded("application/json", bytes(raw)) if filtered else numbers.to_tensor(raw, spec)
     return InferRequest(complete(inputs, interface))
@@ -86,16 +82,6 @@ def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:
             ErrorKind.CONTENT_TYPE, f"{reason} {media} bodies: send application/json, a JSON object of input name → data", media
         )
     return InferRequest(complete({takers[0]: Encoded(media, body)}, interface))
-
-
-def complete(inputs: dict[str, Value], interface: Interface) -> dict[str, Value]:
-    """The inputs in the model's order. Raises INPUT_MISSING naming those that lack."""
-    if len(interface.spec.inputs) == 1 and inputs:
-        return inputs
-    missing = [spec.name for spec in interface.spec.inputs if spec.name not in inputs]
-    if missing:
-        raise ZeroMindError(ErrorKind.INPUT_MISSING, f"the data lacks the input {', '.join(map(repr, missing))}", *missing)
-    return {spec.name: inputs[spec.name] for spec in interface.spec.inputs}
 
 
 def encode_response(response: InferResponse) -> bytes:
