@@ -216,8 +216,10 @@ class InferRequest:
     filters: bool = True
 
     def size(self) -> tuple[int, int]:
-        """How many rows it has, an encoded value counting as one, and how many bytes; for BYTES the pointers and what they point to."""
+        """How many rows it has, an encoded value counting as one, and how many bytes, those of text among the parameters too."""
         rows, nbytes = None, 0
+        if self.parameters is not None:
+            nbytes += sum(len(value) for value in self.parameters.values() if isinstance(value, str))
         for value in self.inputs.values():
             if isinstance(value, Encoded):
                 nbytes += len(value.data)

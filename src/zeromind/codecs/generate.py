@@ -14,10 +14,10 @@ from zeromind import datatypes
 from zeromind.codecs import numbers, oip_parameters
 from zeromind.codecs.inputs import complete, once, refused
 from zeromind.codecs.oip_tensors import samples
+from zeromind.codecs.zeromind import members
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MOST_MEMBERS = 1 << 14
 """Each is looked for among the inputs, which takes the event loop's time."""
 
@@ -30,12 +30,12 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     for data that do not fit and parameters that cannot be.
     """
     try:
-        members = _OBJECT.decode(body)
-        if len(members) > _MOST_MEMBERS:
-            raise refused(f"the body has {len(members)} members; inputs and parameters may be {_MOST_MEMBERS} together")
-        given = {name: raw for name, raw in members.items() if find(interface.spec.inputs, name) is None}
-        others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in given.items()}
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        given = members(body)
+        if len(given) > _MOST_MEMBERS:
+            raise refused(f"the body has {len(given)} members; inputs and parameters may be {_MOST_MEMBERS} together")
+        apart = {name: raw for name, raw in given.items() if find(interface.spec.inputs, name) is None}
+        others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in apart.items()}
+    except (ValueError, RecursionError) as error:
         text = f"the body must be a JSON object of inputs and parameters: {error}"
         raise ZeroMindError(ErrorKind.PREDICT_DATA, text) from None
     request_id = others.pop("id", "")
@@ -43,7 +43,7 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     if not isinstance(request_id, str) or not isinstance(more, dict):
         raise refused("'id' must be text, and 'parameters' an object")
     interface, fields = oip_parameters.asked_of(interface, {**others, **more}, bare)
-    return InferRequest(complete(_inputs(members, interface), interface), request_id, **fields)
+    return InferRequest(complete(_inputs(given, interface), interface), request_id, **fields)
 
 
 def encode(response: InferResponse, interface: Interface, model: str, request_id: str) -> bytes:
@@ -59,9 +59,9 @@ def encode(response: InferResponse, interface: Interface, model: str, request_id
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _inputs(members: Mapping[str, msgspec.Raw], interface: Interface) -> dict[str, Value]:
+def _inputs(given: Mapping[str, msgspec.Raw], interface: Interface) -> dict[str, Value]:
     inputs: dict[str, Value] = {}
-    for name, raw in members.items():
+    for name, raw in given.items():
         spec = find(interface.spec.inputs, name)
         if spec is None:
             continue

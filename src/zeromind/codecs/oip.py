@@ -15,14 +15,12 @@ import orjson
 from zeromind.codecs import arrays, oip_request
 from zeromind.codecs.oip_answer import Answer, Asked
 from zeromind.codecs.oip_parameters import selection
-from zeromind.codecs.oip_tensors import Bytes, Memory, Span
+from zeromind.codecs.oip_tensors import PLAIN, Bytes, Memory, Span
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, Value, find
 
 _MOST_HEADS = 256
 _MOST_FRAMES = 256
 _MOST_FRAME_BYTES = 1024
-_UNLIKE = ("BYTES", "BOOL", "BF16")
-"""Types whose bytes are not just the array's, or have to be looked at."""
 _More: TypeAlias = "tuple[Mapping[str, Parameter] | None, int, float, bool] | tuple[()]"
 """The fields of an InferRequest besides its inputs and its id; empty where they are as ever."""
 
@@ -136,7 +134,7 @@ class Codec:
 
     def _plan(self, text: bytes, request: InferRequest, asked: Asked) -> None:
         """Remember where the tensors of a sound request are, if all of them have come as bytes that are just an array's."""
-        if any(spec.datatype in _UNLIKE or spec.name in self.interface.filtered_inputs for spec in self.interface.spec.inputs):
+        if any(spec.datatype not in PLAIN or spec.name in self.interface.filtered_inputs for spec in self.interface.spec.inputs):
             return
         names = oip_request.order(text, len(text))
         if names is None:

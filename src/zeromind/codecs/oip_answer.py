@@ -12,12 +12,10 @@ from zeromind import datatypes
 from zeromind.codecs.inputs import refused
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import Bytes, Memory, to_raw
+from zeromind.codecs.oip_tensors import PLAIN, Bytes, Memory, to_raw
 from zeromind.tensors import InferResponse, Interface, Tensor
 
 _MOST_HEADS = 64
-_UNLIKE = ("BYTES", "BF16")
-"""Types whose bytes are not just the array's."""
 
 
 Answer: TypeAlias = tuple[bytes, int]
@@ -85,7 +83,7 @@ class Asked:
 
 
 def _is_raw(one: Wanted, interface: Interface) -> bool:
-    return one.binary and not one.top and one.spec.datatype not in _UNLIKE and one.spec.name not in interface.filtered_outputs
+    return one.binary and not one.top and one.spec.datatype in PLAIN and one.spec.name not in interface.filtered_outputs
 
 
 def _binary(one: Wanted, value: Tensor) -> dict[str, Any]:

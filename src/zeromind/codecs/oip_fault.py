@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zeromind.codecs.oip_model import VERSION
 from zeromind.errors import ErrorKind, ZeroMindError
 
 
@@ -12,10 +13,11 @@ def sentence(error: ZeroMindError) -> str:
     return error.message
 
 
-def no_version(model_id: str, version: str) -> ZeroMindError:
-    """What to say to whoever asks for a version of a model: there is but one."""
-    text = f"Request for unknown model: '{model_id}' version {version} is not found: leave the version out, or ask for 1"
-    return ZeroMindError(ErrorKind.MODEL_NOT_FOUND, text, model_id, version)
+def check_version(model_id: str, version: str | None) -> None:
+    """Raise MODEL_NOT_FOUND for a version that no model has: there is but one."""
+    if version not in (None, "", VERSION):
+        text = f"Request for unknown model: '{model_id}' version {version} is not found: leave the version out, or ask for {VERSION}"
+        raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, text, model_id, version)
 
 
 def not_available(model_id: str, version: str = "") -> ZeroMindError:

@@ -15,7 +15,7 @@ import numpy as np
 
 from zeromind.codecs import protobuf
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import Span
+from zeromind.codecs.oip_tensors import PLAIN, Span
 from zeromind.codecs.protobuf import field, varint
 from zeromind.tensors import InferRequest, InferResponse, Interface, TensorSpec, Value, find
 
@@ -23,8 +23,6 @@ _RAW = 7
 _MOST_FRAMES = 256
 _MOST_FRAME_BYTES = 1024
 _MOST_HEADS = 64
-_UNLIKE = ("BYTES", "BOOL", "BF16")
-"""Types whose bytes are not just the array's, or have to be looked at."""
 
 
 class Frame:
@@ -92,7 +90,7 @@ class Frames:
     def learn(self, data: bytes, message: Any, request: InferRequest, interface: Interface, wanted: Sequence[Wanted]) -> None:
         """Remember a message that was found sound, and what it means, if it is plain: no parameters, no id, all inputs raw."""
         outputs = [one.spec for one in wanted]
-        if message.id or message.parameters or interface.filtered or any(spec.datatype in _UNLIKE for spec in outputs):
+        if message.id or message.parameters or interface.filtered or any(spec.datatype not in PLAIN for spec in outputs):
             return
         if any(tensor.parameters for tensor in (*message.inputs, *message.outputs)):
             return
@@ -103,7 +101,7 @@ class Frames:
         for tensor, (begin, end) in zip(message.inputs, raws, strict=True):
             spec = find(interface.spec.inputs, tensor.name)
             value = request.inputs.get(spec.name) if spec else None
-            if spec is None or tensor.datatype != spec.datatype or spec.datatype in _UNLIKE or not isinstance(value, np.ndarray):
+            if spec is None or tensor.datatype != spec.datatype or spec.datatype not in PLAIN or not isinstance(value, np.ndarray):
                 return
             spans[spec.name] = Span(value.dtype, value.shape, begin, end)
         gaps = {here[1]: data[here[1] : there[0]] for here, there in itertools.pairwise(raws)}

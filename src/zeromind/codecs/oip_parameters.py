@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.codecs.inputs import refused
 from zeromind.tensors import Interface, Parameter, TensorSpec, find
 
 _RESERVED = "triton_"
@@ -52,7 +52,7 @@ def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     size = 0
     for name, value in parameters.items():
         if name.startswith(_RESERVED) or name == _HEADERS:
-            raise _refused(f"parameter {name!r} is reserved: {_HEADERS!r} and names that begin with {_RESERVED!r} are the server's", name)
+            raise refused(f"parameter {name!r} is reserved: {_HEADERS!r} and names that begin with {_RESERVED!r} are the server's", name)
         if name == "priority":
             fields["priority"] = _integer("request", parameters, name)
         elif name == "timeout":
@@ -65,7 +65,7 @@ def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
             kept[name] = _passed_on(name, value)
             size += len(name) + (len(value) if isinstance(value, str) else 8)
             if size > MOST_PASSED_ON:
-                raise _refused(f"the parameters for the model have more than {MOST_PASSED_ON} characters: send much data as inputs")
+                raise refused(f"the parameters for the model have more than {MOST_PASSED_ON} characters: send much data as inputs")
     if kept:
         fields["parameters"] = kept
     return fields
@@ -86,7 +86,7 @@ def has_filters(parameters: Mapping[str, Any]) -> bool:
     value = parameters.get("filters", True)
     known = {True: True, "on": True, "true": True, False: False, "off": False, "false": False}
     if not isinstance(value, (bool, str)) or value not in known:
-        raise _refused(f"parameter 'filters' is {_shown(value)}: true or false is expected", "filters")
+        raise refused(f"parameter 'filters' is {_shown(value)}: true or false is expected", "filters")
     return known[value]
 
 
@@ -95,7 +95,7 @@ def wanted(name: str, parameters: Mapping[str, Any], interface: Interface, binar
     spec = find(interface.spec.outputs, name)
     if spec is None:
         names = ", ".join(repr(spec.name) for spec in interface.spec.outputs)
-        raise _refused(f"the model has no output {name!r}; its outputs are {names}", name)
+        raise refused(f"the model has no output {name!r}; its outputs are {names}", name)
     if not parameters:
         return Wanted(spec, binary_default)
     owner = f"output {name!r}"
@@ -103,12 +103,12 @@ def wanted(name: str, parameters: Mapping[str, Any], interface: Interface, binar
     top = _integer(owner, parameters, "classification") if "classification" in parameters else 0
     explicit = flag(owner, parameters, "binary_data", False)
     if top and found:
-        raise _refused(f"{owner} cannot go to shared memory as classes: ask for 'classification' or {_REGION!r}", name)
+        raise refused(f"{owner} cannot go to shared memory as classes: ask for 'classification' or {_REGION!r}", name)
     if explicit and found:
-        raise _refused(f"{owner} cannot be both in shared memory and in the answer: ask for 'binary_data' or {_REGION!r}", name)
+        raise refused(f"{owner} cannot be both in shared memory and in the answer: ask for 'binary_data' or {_REGION!r}", name)
     if top and (spec.datatype in ("BYTES", "BOOL") or spec.name in interface.filtered_outputs):
         kind = "has filters" if spec.name in interface.filtered_outputs else f"is {spec.datatype}"
-        raise _refused(f"{owner} has no classes, since it {kind}: 'classification' needs numbers", name)
+        raise refused(f"{owner} has no classes, since it {kind}: 'classification' needs numbers", name)
     binary = flag(owner, parameters, "binary_data", binary_default)
     if found is None:
         return Wanted(spec, binary, top)
@@ -121,7 +121,7 @@ def selection(outputs: Iterable[tuple[str, Mapping[str, Any]]], interface: Inter
     for name, parameters in outputs:
         one = wanted(name, parameters, interface, binary_default)
         if one.spec.name in chosen:
-            raise _refused(f"output {one.spec.name!r} is asked for twice", one.spec.name)
+            raise refused(f"output {one.spec.name!r} is asked for twice", one.spec.name)
         chosen[one.spec.name] = one
     return tuple(chosen.values()) or tuple(Wanted(spec, binary_default) for spec in interface.spec.outputs)
 
@@ -132,9 +132,9 @@ def place(owner: str, parameters: Mapping[str, Any] = _EMPTY) -> Place | None:
     if region is None:
         return None
     if not isinstance(region, str) or not region:
-        raise _refused(f"{owner} has the {_REGION!r} {_shown(region)}: the name of a registered region is expected", _REGION)
+        raise refused(f"{owner} has the {_REGION!r} {_shown(region)}: the name of a registered region is expected", _REGION)
     if _SIZE not in parameters:
-        raise _refused(f"{owner} is in shared memory and lacks {_SIZE!r}", _SIZE)
+        raise refused(f"{owner} is in shared memory and lacks {_SIZE!r}", _SIZE)
     offset = _integer(owner, parameters, _OFFSET) if _OFFSET in parameters else 0
     return Place(region, _integer(owner, parameters, _SIZE), offset)
 
@@ -143,7 +143,7 @@ def flag(owner: str, parameters: Mapping[str, Any], name: str, default: bool) ->
     """A parameter that is true or false. Raises INVALID_INPUT if it is something else."""
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise _refused(f"parameter {name!r} of {owner} is {_shown(value)}: true or false is expected", name)
+        raise refused(f"parameter {name!r} of {owner} is {_shown(value)}: true or false is expected", name)
     return value
 
 
@@ -155,13 +155,13 @@ def size(owner: str, parameters: Mapping[str, Any], name: str) -> int | None:
 def _integer(owner: str, parameters: Mapping[str, Any], name: str) -> int:
     value = parameters[name]
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
-        raise _refused(f"parameter {name!r} of {owner} is {_shown(value)}: a whole number from 0 on is expected", name)
+        raise refused(f"parameter {name!r} of {owner} is {_shown(value)}: a whole number from 0 on is expected", name)
     return value
 
 
 def _passed_on(name: str, value: Any) -> Parameter:
     if not isinstance(value, _PASSED_ON) or (isinstance(value, int) and not _LEAST <= value <= _MOST):
-        raise _refused(f"parameter {name!r} is {_shown(value)}: true or false, a number of 64 bits or text is expected", name)
+        raise refused(f"parameter {name!r} is {_shown(value)}: true or false, a number of 64 bits or text is expected", name)
     return value
 
 
@@ -170,7 +170,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number of more than 64 bits"
     return reprlib.repr(value)[:100]
-
-
-def _refused(message: str, *params: Any) -> ZeroMindError:
-    return ZeroMindError(ErrorKind.INVALID_INPUT, message, *params)

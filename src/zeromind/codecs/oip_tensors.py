@@ -27,6 +27,8 @@ MOST_ELEMENTS = 1 << 20
 MOST_DIMENSIONS = 32
 _MOST_SIZES = 1 << 40
 """The product of the sizes of a tensor without elements, those that are 0 left out: numpy has no arrays beyond 2^63 bytes so either."""
+PLAIN = frozenset(datatypes.NUMPY_OF) - {"BYTES", "BOOL", "BF16"}
+"""The datatypes whose bytes are just the array's, and need not be looked at when they come."""
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 _JSON = "application/json"
 _LENGTH = struct.Struct("<I")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zeromind.codecs import oip_fault
 from zeromind.codecs import oip_grpc as codec
+from zeromind.codecs.oip_fault import check_version
 from zeromind.codecs.oip_frame import Frame, Frames
 from zeromind.codecs.oip_tensors import Memory
-from zeromind.engine import VERSION
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Head
 from zeromind.tensors import InferRequest, InferResponse, Interface
@@ -119,9 +118,3 @@ class Reader:
         """What is asked in a message. Raises Fault or ZeroMindError."""
         frame = None if head.bare else self.frames.find(data)
         return Parsed(data, head.bare, self) if frame is None else Remembered(frame, data, self)
-
-
-def check_version(name: str, version: str) -> None:
-    """Raise MODEL_NOT_FOUND for a version that no model has."""
-    if version not in ("", VERSION):
-        raise oip_fault.no_version(name, version)

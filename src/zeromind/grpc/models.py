@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from zeromind.codecs import oip_fault, oip_model
+from zeromind.codecs.oip_fault import check_version
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.grpc.asked import check_version
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 from zeromind.tensors import Interface

@@ -8,8 +8,7 @@ from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
-
-_FILE = "file:"
+from zeromind.repository.upload import PREFIX
 
 
 def serve(engine: Engine, rpcs: Rpcs) -> None:
@@ -26,12 +25,12 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
             kind = value.WhichOneof("parameter_choice")
             if name == "config" and kind == "string_param":
                 config = value.string_param
-            elif name.startswith(_FILE) and kind == "bytes_param":
+            elif name.startswith(PREFIX) and kind == "bytes_param":
                 files[name] = value.bytes_param
-            elif name == "config" or name.startswith(_FILE):
+            elif name == "config" or name.startswith(PREFIX):
                 raise _wrong(f"the load parameter {name!r} must be {'string_param' if name == 'config' else 'bytes_param'}, not {kind}")
             else:
-                raise _wrong(f"unrecognized load parameter {name!r}: there are 'config' and '{_FILE}<path>'")
+                raise _wrong(f"unrecognized load parameter {name!r}: there are 'config' and '{PREFIX}<path>'")
         await engine.load_model(_model(request), config, files)
         return {}
 

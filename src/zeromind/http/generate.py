@@ -9,9 +9,10 @@ from typing import ClassVar
 from tornado.iostream import StreamClosedError
 
 from zeromind.codecs import generate as codec
+from zeromind.codecs.oip_fault import check_version
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
-from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_handler import OipHandler
 from zeromind.http.oip_models import MODEL, SHOWN
 from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
 from zeromind.scheduler.stream import Stream

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
+from zeromind.codecs.oip_fault import check_version
 from zeromind.codecs.oip_request import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
-from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_handler import OipHandler
 from zeromind.http.oip_models import MODEL, SHOWN
 from zeromind.http.operation import FILTERS, PREDICTING, Operation, Parameter, json
 from zeromind.http.terms import Terms

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from zeromind import strictjson
-from zeromind.codecs import oip_fault, oip_model
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import oip_status
 from zeromind.http.handler import Handler, NotFound
@@ -66,9 +65,3 @@ class OipNotFound(OipHandler, NotFound):
 
     def _misdirected(self) -> ZeroMindError:
         return ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, "Not Found", self.request.path)
-
-
-def check_version(model_id: str, version: str | None) -> None:
-    """Raise MODEL_NOT_FOUND for a version that is not the model's."""
-    if version not in (None, "", oip_model.VERSION):
-        raise oip_fault.no_version(model_id, str(version))

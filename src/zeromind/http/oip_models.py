@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import zeromind
 from zeromind.codecs import oip_fault, oip_model
+from zeromind.codecs.oip_fault import check_version
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
-from zeromind.http.oip_handler import OipHandler, check_version
+from zeromind.http.oip_handler import OipHandler
 from zeromind.http.operation import FILTERS, FINDING, Operation, json
 from zeromind.repository.lifecycle import State
 

@@ -11,8 +11,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
 from zeromind.http.operation import FINDING, Operation, json
-
-_FILE = "file:"
+from zeromind.repository.upload import PREFIX
 
 
 class Index(OipHandler):
@@ -54,10 +53,10 @@ class Load(OipHandler):
                 raise _wrong(f"the load parameter {name!r} must be a string, not {type(value).__name__}")
             if name == "config":
                 config = value
-            elif name.startswith(_FILE):
+            elif name.startswith(PREFIX):
                 files[name] = _decoded(name, value)
             else:
-                raise _wrong(f"unrecognized load parameter {name!r}: there are 'config' and '{_FILE}<path>'")
+                raise _wrong(f"unrecognized load parameter {name!r}: there are 'config' and '{PREFIX}<path>'")
         await self.engine.load_model(model_id, config, files)
         self.empty()
 

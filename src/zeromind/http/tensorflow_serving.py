@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from zeromind.codecs import tensorflow_examples, tensorflow_model, tensorflow_serving
 from zeromind.codecs.tensorflow_serving import Encode
@@ -75,8 +75,14 @@ class Metadata(TensorFlowHandler):
         self.send(tensorflow_model.metadata(model, await self.engine.interface(model)))
 
 
+class _Read(Protocol):
+    def __call__(self, body: bytes, interface: Interface, /) -> tuple[InferRequest, Encode]: ...
+
+
 class _Asking(TensorFlowHandler):
-    """Ask a model."""
+    """Ask a model. ``read`` gives the request in a body, and what writes its answer."""
+
+    read: ClassVar[_Read]
 
     async def post(self, model: str, version: str | None = None, label: str | None = None) -> None:
         """Answer for every row. The content type does not matter, the body may be compressed with gzip."""
@@ -97,10 +103,6 @@ class _Asking(TensorFlowHandler):
         response = await self.engine.infer(model, decode, len(body))
         return encoders[0](response)
 
-    def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
-        """The request in a body, and what writes its answer."""
-        raise NotImplementedError
-
 
 class Predict(_Asking):
     """Tensors in, tensors out."""
@@ -111,10 +113,7 @@ class Predict(_Asking):
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("PredictResponse"), body=json("PredictRequest"), faults=_ASKING)
     }
-
-    def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
-        """As ``tensorflow_serving.predict``."""
-        return tensorflow_serving.predict(body, interface)
+    read = staticmethod(tensorflow_serving.predict)
 
 
 class Classify(_Asking):
@@ -126,10 +125,7 @@ class Classify(_Asking):
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("ClassifyResponse"), body=json("ExamplesRequest"), faults=_ASKING)
     }
-
-    def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
-        """As ``tensorflow_examples.classify``."""
-        return tensorflow_examples.classify(body, interface)
+    read = staticmethod(tensorflow_examples.classify)
 
 
 class Regress(_Asking):
@@ -141,10 +137,7 @@ class Regress(_Asking):
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("RegressResponse"), body=json("ExamplesRequest"), faults=_ASKING)
     }
-
-    def read(self, body: bytes, interface: Interface) -> tuple[InferRequest, Encode]:
-        """As ``tensorflow_examples.regress``."""
-        return tensorflow_examples.regress(body, interface)
+    read = staticmethod(tensorflow_examples.regress)
 
 
 class TensorFlowNotFound(TensorFlowHandler, NotFound):
