@@ -139,3 +139,8 @@ def test_a_request_counts_the_bytes_that_it_holds():
     inputs = {"numbers": np.zeros((2, 3), np.float32), "json": Encoded("application/json", b"[1]"), "text": text}
     assert InferRequest(inputs).size()[1] == 24 + 3 + text.nbytes + 5
     assert InferRequest({}).size() == (1, 0)
+
+
+def test_text_among_the_parameters_counts_as_bytes():
+    request = InferRequest({"x": np.zeros((2, 3), np.float32)}, parameters={"prompt": "abcd", "n": 5, "flag": True})
+    assert request.size() == (2, 24 + 4)
