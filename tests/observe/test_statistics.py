@@ -22,7 +22,7 @@ def counts(stats):
 def test_a_run_is_told_by_request_and_by_size_of_batch():
     made = Statistics()
     now = time.monotonic()
-    made.ran(Run(8, 0.5, 0.125, 0.25), [Request(now - 2.75, now - 2.5), Request(now - 2.0, now - 1.5)], now, now + 0.125)
+    made.ran(Run(8, 0.5, 0.125, 0.25), [Request(now - 2.75, now - 2.5), Request(now - 2.0, now - 1.5)], (0.0625, now, now + 0.125))
     told = made.to_json()
     assert (told["inference_count"], told["execution_count"]) == (8, 1)
     assert abs(told["last_inference"] / 1000 - time.time()) < 60
@@ -30,8 +30,8 @@ def test_a_run_is_told_by_request_and_by_size_of_batch():
     assert counts(told["inference_stats"]) == {
         "success": (2, 5 * second),
         "fail": (0, 0),
-        "queue": (2, int(2.25 * second)),
-        "compute_input": (2, second // 4),
+        "queue": (2, int(2.125 * second)),
+        "compute_input": (2, second * 3 // 8),
         "compute_infer": (2, second),
         "compute_output": (2, second // 2),
         "cache_hit": (0, 0),
@@ -39,14 +39,14 @@ def test_a_run_is_told_by_request_and_by_size_of_batch():
     }
     (batch,) = told["batch_stats"]
     assert batch.pop("batch_size") == 8
-    assert counts(batch) == {"compute_input": (1, second // 8), "compute_infer": (1, second // 2), "compute_output": (1, second // 4)}
+    assert counts(batch) == {"compute_input": (1, second * 3 // 16), "compute_infer": (1, second // 2), "compute_output": (1, second // 4)}
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 40), st.floats(0, 10))))
 def test_sums_are_those_of_what_came(runs):
     made = Statistics()
     for requests, rows, seconds in runs:
-        made.ran(Run(rows, seconds), [Request(5.0, 5.0)] * requests, 5.0 + seconds, 5.0 + seconds)
+        made.ran(Run(rows, seconds), [Request(5.0, 5.0)] * requests, (0.0, 5.0 + seconds, 5.0 + seconds))
     told = made.to_json()
     assert told["inference_count"] == sum(rows for _, rows, _ in runs)
     assert told["execution_count"] == sum(batch["compute_infer"]["count"] for batch in told["batch_stats"]) == len(runs)

@@ -2,7 +2,7 @@
 
 Seconds are summed as they come and told in nanoseconds. For each request ``success`` or ``fail`` is the whole time from its coming to
 its answer; ``queue``, ``compute_input``, ``compute_infer`` and ``compute_output`` are that time's parts, its decoding and encoding aside:
-waiting, the model's inputs (filters, joining), the model, and its outputs.
+waiting, the model's inputs (filters, joining, copying), the model, and its outputs.
 """
 
 from __future__ import annotations
@@ -68,12 +68,14 @@ class Statistics:
         self._responses: dict[int, _Named] = {}
         self._last = 0.0
 
-    def ran(self, run: Run, requests: Sequence[Timed], arrived: float, done: float) -> None:
-        """A run's answer arrived, and was given to these requests by then, on the clock of their own times.
+    def ran(self, run: Run, requests: Sequence[Timed], times: tuple[float, float, float]) -> None:
+        """A run has answered these requests: how long it took to hand their tensors over, when its answer arrived, when it was given.
 
-        As this is done for each batch, it only adds; ``to_json`` puts it together.
+        Times are on the clock of the requests' own. As this is done for each batch, it only adds; ``to_json`` puts it together.
         """
         rows, infer_s, input_s, output_s = run
+        handed_s, arrived, done = times
+        input_s += handed_s
         if len(requests) == 1:
             count, since, came = 1, requests[0].since, requests[0].came
         else:

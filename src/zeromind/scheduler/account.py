@@ -28,9 +28,9 @@ class Account:
         else:
             runs = _runs(batch.entries, outcome, late)
         for run, entries in runs:
-            self._statistics.ran(run, entries, arrived, done)
+            self._statistics.ran(run, entries, (batch.handed_s, arrived, done))
             if self._sampler.active:
-                self._sample(run, entries, arrived, done)
+                self._sample(run._replace(input_s=run.input_s + batch.handed_s), entries, arrived, done)
             if entries and entries[0].stream is not None:
                 self._statistics.ended(batch.responses, "empty_response")
 

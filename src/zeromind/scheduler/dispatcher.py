@@ -152,13 +152,15 @@ class Dispatcher:
 
     def _send(self, lane: Lane, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now, self._uniform)
+        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now, uniform=self._uniform)
         lane.batches.append(batch)
         lane.rows += batch.rows
         if self._decoupled:
             entries[0].stream = batch
+        begun = self._clock()
         try:
             lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
+            batch.handed_s = self._clock() - begun
         except Exception:
             _log.exception("a batch could not be handed to its worker")
             fault = ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the prediction failed for an unknown reason; see the server's log")

@@ -111,6 +111,8 @@ class Batch:
     """How long the most patient of its requests may take."""
     begun: float
     """Since when it is the first of its worker."""
+    handed_s: float = 0.0
+    """How long it took to hand it over, its tensors copied to where the worker reads them."""
     uniform: bool = False
     """Whether its requests are run as one."""
     beside: bool = False
