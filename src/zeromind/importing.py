@@ -6,7 +6,10 @@ import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
+import re
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,10 +54,19 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def require(module: str, extra: str, wanted_by: str) -> Any:
-    """An optional module, or MISSING_PACKAGE that says which ``pip install`` brings it."""
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Frameworks warn their developers; whoever serves a finished model can change nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def require(module: str, extra: str, wanted_by: str, least: str = "") -> Any:
+    """An optional module, or MISSING_PACKAGE that says which ``pip install`` brings it, in the ``least`` version that is safe to use."""
     try:
-        return importlib.import_module(module)
+        with silence():
+            found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
@@ -63,3 +75,13 @@ def require(module: str, extra: str, wanted_by: str) -> Any:
             f"{wanted_by} needs the package {error.name!r}, which is not installed: pip install 'zeromind[{extra}]'",
             error.name,
         ) from None
+    version = str(getattr(found, "__version__", ""))
+    if least and version and _numbers(version) < _numbers(least):
+        text = f"{wanted_by} needs {module} {least} or newer, {version} is installed: pip install -U 'zeromind[{extra}]'"
+        raise ZeroMindError(ErrorKind.MISSING_PACKAGE, text, module, version)
+    return found
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The release of a version, to compare: 2, 10, 1 for ``2.10.1rc1+cpu``."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0]))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zeromind import importing
 from zeromind.adapters import keras_backend, keras_batch
 from zeromind.adapters.base import Source, check_options
 from zeromind.adapters.file import ModelFile
@@ -28,7 +29,7 @@ def keras():
 def save(tmp_path):
     def save(model, name="model.keras"):
         # Keras reads its variables in a way that numpy 2 deprecates.
-        with keras_backend.silence():
+        with importing.silence():
             model.save(tmp_path / "model.keras")
         return (tmp_path / "model.keras").rename(tmp_path / name)
 
@@ -38,7 +39,7 @@ def save(tmp_path):
 def called(model, inputs):
     """What Keras itself answers, in the form of its outputs."""
     keras = keras_backend.keras_module(1, "cpu")
-    with keras_backend.silence():
+    with importing.silence():
         return keras.tree.map_structure(keras.ops.convert_to_numpy, model(inputs))
 
 
@@ -258,7 +259,7 @@ def test_a_fixed_batch_is_filled_and_cut(keras, save):
     assert adapter.spec.batches
     assert adapter.spec.inputs[0].shape == (None, 3)
     values = rows(7)
-    with keras_backend.silence():
+    with importing.silence():
         weights, bias = model.get_weights()
     np.testing.assert_allclose(adapter.predict({"x": values})["y"], values @ weights + bias, rtol=1e-5, atol=1e-6)
 

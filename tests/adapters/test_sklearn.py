@@ -334,7 +334,7 @@ def test_another_versions_file_is_loaded_with_a_word_in_the_log(tmp_path, classi
 
 
 def test_a_missing_package_is_named(tmp_path):
-    (tmp_path / "m").write_bytes(b"cxgboost.sklearn\nXGBClassifier\n.")
+    (tmp_path / "m").write_bytes(b"cimblearn.pipeline\nPipeline\n.")
     file = ModelFile(tmp_path / "m")
     assert SklearnAdapter.recognises(file)
     with pytest.raises(ZeroMindError, match="pip install") as caught:

@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 SOLD_AS = {
     "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "google": "protobuf",
     "grpc": "grpcio",
     "grpc_tools": "grpcio-tools",
@@ -105,7 +106,7 @@ def wanted(folder: str) -> dict[str, str]:
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
             found.update({top: path.name for name in names if (top := name.partition(".")[0]) not in beside})
-    return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "zeromind"}}
+    return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "zeromind", "conformance"}}
 
 
 @pytest.mark.parametrize("folder", ["src", "tests"])

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from zeromind import importing
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import ModelSpec, Parameter, Tensor, TensorSpec
@@ -46,6 +47,10 @@ class Adapter(abc.ABC):
     """The ``model_type`` of its tasks, and what ``/model/info`` shows as the tool."""
     formats: ClassVar[str]
     """Which files it serves, for people, in one line."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """The packages that it imports, by the name to import, the framework first, each with the least version that is safe."""
+    code: ClassVar[str] = ""
+    """Which of its formats can carry code, for people; empty if none can."""
     options: ClassVar[Mapping[str, str]] = {}
     """The task keys that it understands beyond everybody's, each with a sentence of help."""
     open_options: ClassVar[bool] = False
@@ -56,6 +61,11 @@ class Adapter(abc.ABC):
     """Whether a request may have any number of responses: ``stream`` is asked then, and never ``predict``."""
     parameters: bool = False
     """Whether the model looks at a request's parameters: ``predict_with`` is asked then, and only requests with equal ones are joined."""
+
+    @classmethod
+    def require(cls, module: str) -> Any:
+        """A module of a package that ``needs`` names, or MISSING_PACKAGE that says what to install."""
+        return importing.require(module, cls.name, f"the {cls.name} adapter", cls.needs.get(module, ""))
 
     @classmethod
     @abc.abstractmethod

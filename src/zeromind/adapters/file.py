@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from zeromind.adapters import archive
+from zeromind.errors import ErrorKind, ZeroMindError
 
 _HEAD_BYTES = 1 << 16
 _MOST_MEMBERS = 10_000
@@ -30,6 +33,30 @@ class ModelFile:
             return b""
         with self.path.open("rb") as stream:
             return stream.read(_HEAD_BYTES)
+
+    def holds(self, name: str) -> bool:
+        """Whether it is a folder with a file of that name, which may have parts."""
+        return self.is_folder and (self.path / name).is_file()
+
+    @functools.cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The files right within a folder, by name; none for a file."""
+        if not self.is_folder:
+            return ()
+        return tuple(sorted(path for path in itertools.islice(self.path.iterdir(), _MOST_MEMBERS) if path.is_file()))
+
+    def companion(self, name: Any, key: str) -> Path:
+        """Another file, which the task names in ``key``: within the model's folder, or beside it. Raises TASK_ATTRIBUTE, MODEL_FILE."""
+        folder = self.path if self.is_folder else self.path.parent
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"task key {key!r} must name a file beside the model, not {name!r}", key)
+        path = (folder / name).resolve()
+        # A link may lead outside, where the one who names it may not look.
+        if not path.is_relative_to(folder.resolve()):
+            raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"task key {key!r} names {name!r}, which does not lie beside the model", key)
+        if not path.is_file():
+            raise ZeroMindError(ErrorKind.MODEL_FILE, f"there is no file {name!r} beside the model, which the task names in {key!r}", name)
+        return path
 
     @functools.cached_property
     def suffix(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zeromind import datatypes
+from zeromind import datatypes, importing
 from zeromind.adapters import keras_archive, keras_backend, keras_batch, keras_code, keras_hdf5, keras_legacy, keras_names
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
@@ -31,6 +31,8 @@ class KerasAdapter(Adapter):
 
     name: ClassVar[str] = "keras"
     formats: ClassVar[str] = "Keras 3 archives (.keras) and HDF5 files of Keras 1 and 2 under any name (.keras, .h5, .hdf5)"
+    needs: ClassVar[Mapping[str, str]] = {"keras": "3.12.4", "h5py": "3.10", "jax": "0.4.30"}
+    code: ClassVar[str] = "Lambda layers, classes from outside Keras"
     options: ClassVar[Mapping[str, str]] = {
         "batch_sizes": "The batch sizes that the model is compiled for at load, as a list; other batches are padded or cut to them.",
     }
@@ -57,7 +59,7 @@ class KerasAdapter(Adapter):
                 reason,
             )
         keras = keras_backend.keras_module(source.threads, source.device)
-        with keras_backend.silence():
+        with importing.silence():
             model, inputs, outputs = _load(keras, source)
             fixed = _batch(model)
             self.spec = ModelSpec(_specs(model.inputs, inputs, fixed), _specs(model.outputs, outputs, fixed), fixed is not False)

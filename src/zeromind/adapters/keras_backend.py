@@ -7,8 +7,7 @@ import functools
 import importlib.util
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,9 +46,9 @@ def keras_module(threads: int, device: str) -> Any:
     if device == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
-    with silence():
+    with importing.silence():
         try:
-            keras = importing.require("keras", "keras", "the keras adapter")
+            keras = importing.require("keras", "keras", "the keras adapter", "3.12.4")
         except (ImportError, ValueError) as error:
             backend = os.environ.get("KERAS_BACKEND")
             raise ZeroMindError(
@@ -65,14 +64,6 @@ def _installed(name: str) -> bool:
     spec = importlib.util.find_spec(name)
     # A folder that happens to be called torch is a package to Python, but has no origin.
     return spec is not None and spec.origin is not None
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Frameworks warn their developers; whoever serves a finished model can change nothing about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def specialises(keras: Any) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from zeromind import datatypes
-from zeromind.adapters import interface, onnx_batch, onnx_file, onnx_values
+from zeromind.adapters import batch, device, interface, onnx_file, onnx_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.importing import require
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 # ONNX Runtime's names of its types: https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/data_types.cc
@@ -37,6 +36,7 @@ class OnnxAdapter(Adapter):
 
     name = "onnx"
     formats = "ONNX models, with external data beneath the model's folder"
+    needs: ClassVar[Mapping[str, str]] = {"onnxruntime": "1.17"}
 
     @classmethod
     def recognises(cls, file: ModelFile) -> bool:
@@ -44,7 +44,7 @@ class OnnxAdapter(Adapter):
         return onnx_file.is_model(file.head)
 
     def __init__(self, source: Source) -> None:
-        self._runtime = require("onnxruntime", "onnx", "the onnx adapter")
+        self._runtime = self.require("onnxruntime")
         path = source.file.path
         onnx_file.check_external_data(path)
         options = self._runtime.SessionOptions()
@@ -58,8 +58,7 @@ class OnnxAdapter(Adapter):
             text = f"ONNX Runtime cannot load {path.name}: {_reason(error).replace(str(path), path.name)}"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, path.name) from error
         if source.device.startswith("cuda") and "CUDAExecutionProvider" not in self._session.get_providers():
-            text = f"ONNX Runtime cannot use {source.device}: check the driver and CUDA's libraries, or choose device 'cpu'"
-            raise ZeroMindError(ErrorKind.LOAD_FAILED, text, source.device)
+            raise device.absent(source.device, "ONNX Runtime", "check the driver and CUDA's libraries")
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         inputs = interface.declared([_spec(node) for node in self._inputs], source.inputs, ErrorKind.INPUT_SPEC)
         outputs = interface.declared([_spec(node) for node in self._outputs], source.outputs, ErrorKind.OUTPUT_SPEC)
@@ -68,7 +67,7 @@ class OnnxAdapter(Adapter):
         self._bfloat16_comes = any(spec.datatype == "BF16" for spec in outputs)
         self.spec = ModelSpec(inputs, outputs, batches=False)
         names = [node.shape[0] if node.shape else None for node in self._inputs + self._outputs]
-        self.spec = ModelSpec(inputs, outputs, onnx_batch.shared(names, inputs, outputs, self._answer))
+        self.spec = ModelSpec(inputs, outputs, batch.shared(names, inputs, outputs, self._answer))
 
     def _check_shapes(self, path: Path, known: set[str]) -> None:
         """Refuse an input of any number of dimensions, which to ONNX Runtime looks like a scalar, unless the task gives its shape."""
@@ -107,15 +106,12 @@ class OnnxAdapter(Adapter):
         return f"dimension {clash[0]!r} is both {sizes[clash[0]]} and {clash[1]}" if clash else ""
 
 
-def _providers(device: str, available: list[str]) -> list[Any]:
-    kind, _, number = device.partition(":")
-    cuda = ("CUDAExecutionProvider", {"device_id": number or "0"})
-    if kind not in ("cpu", "cuda", "auto") or (number and not (kind == "cuda" and number.isdecimal())):
-        raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"device {device!r} is unknown here: write 'cpu', 'cuda:0' or 'auto'", "device")
-    if kind == "cuda" and cuda[0] not in available:
-        text = f"this ONNX Runtime has no CUDA, only {', '.join(available)}: pip install onnxruntime-gpu, or choose device 'cpu'"
-        raise ZeroMindError(ErrorKind.LOAD_FAILED, text, device)
-    return [cuda, "CPUExecutionProvider"] if kind != "cpu" and cuda[0] in available else ["CPUExecutionProvider"]
+def _providers(text: str, available: list[str]) -> list[Any]:
+    asked = device.parse(text)
+    cuda = ("CUDAExecutionProvider", {"device_id": str(asked.number)})
+    if asked.kind == "cuda" and cuda[0] not in available:
+        raise device.absent(text, "this ONNX Runtime", f"it has only {', '.join(available)}: pip install onnxruntime-gpu")
+    return [cuda, "CPUExecutionProvider"] if asked.kind != "cpu" and cuda[0] in available else ["CPUExecutionProvider"]
 
 
 def _spec(node: Any) -> TensorSpec:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import mmap
 import stat
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from zeromind.adapters import protobuf
 from zeromind.errors import ErrorKind, ZeroMindError
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 15, 16}
 _IR_VERSION, _GRAPH = 1, 7
@@ -34,21 +33,19 @@ _PARTS: dict[str, dict[int, str]] = {
 _MOST_FIELDS = 20_000_000
 _LONGEST_NAME = 4096
 
-_Data = bytes | mmap.mmap
-
 
 def is_model(head: bytes) -> bool:
     """Whether a file that begins so is an ONNX model: a ModelProto's fields, its version first, up to a graph that begins like one."""
     versioned = False
     try:
-        for number, wire, start, end in _fields(head, 0, len(head), cut=True):
+        for number, wire, start, end in protobuf.fields(head, 0, len(head), cut=True):
             if _MODEL_FIELDS.get(number) != wire:
                 return False
             if number == _IR_VERSION:
-                versioned = 0 < _varint(head, start, end)[0] <= _NEWEST_IR
+                versioned = 0 < protobuf.varint(head, start, end)[0] <= _NEWEST_IR
             if number == _GRAPH:
-                first = next(_fields(head, start, min(end, len(head)), cut=True), None)
-                return versioned and first is not None and first[0] in _GRAPH_FIELDS and first[1] == _BYTES and first[3] <= end
+                first = next(protobuf.fields(head, start, min(end, len(head)), cut=True), None)
+                return versioned and first is not None and first[0] in _GRAPH_FIELDS and first[1] == protobuf.BYTES and first[3] <= end
     except ValueError:
         return False
     return False
@@ -78,18 +75,11 @@ def shapeless_inputs(path: Path) -> set[str]:
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found: set[str] = set()
-        for info in _inner(data, [(0, len(data))], _GRAPH, _INPUT):
-            names = [data[start:end] for start, end in _inner(data, [info], _NAME)]
-            if not _inner(data, [info], _TYPE, _TENSOR, _SHAPE):
+        for info in protobuf.inner(data, [(0, len(data))], _GRAPH, _INPUT):
+            names = [data[start:end] for start, end in protobuf.inner(data, [info], _NAME)]
+            if not protobuf.inner(data, [info], _TYPE, _TENSOR, _SHAPE):
                 found.update(name.decode() for name in names)
         return found
-
-
-def _inner(data: _Data, spans: list[tuple[int, int]], *path: int) -> list[tuple[int, int]]:
-    """Where the fields lie to which a path of field numbers leads."""
-    for number in path:
-        spans = [(start, end) for span in spans for found, wire, start, end in _fields(data, *span) if found == number and wire == _BYTES]
-    return spans
 
 
 def _fault(folder: Path, name: str) -> str:
@@ -108,18 +98,18 @@ def _fault(folder: Path, name: str) -> str:
     return "" if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else "is not a regular file with one name"
 
 
-def _locations(data: _Data) -> set[str]:
+def _locations(data: protobuf.Data) -> set[str]:
     names: set[str] = set()
     todo = [("model", 0, len(data))]
     count = 0
     while todo:
         kind, begin, stop = todo.pop()
         key, values = b"", []
-        for number, wire, start, end in _fields(data, begin, stop):
+        for number, wire, start, end in protobuf.fields(data, begin, stop):
             count += 1
             if count > _MOST_FIELDS:
                 raise ValueError("it has more parts than any model")
-            if wire != _BYTES:
+            if wire != protobuf.BYTES:
                 continue
             if kind == "external":
                 text = data[start : min(end, start + _LONGEST_NAME)]
@@ -132,40 +122,3 @@ def _locations(data: _Data) -> set[str]:
         if key == b"location":
             names.update(value.decode() for value in values)
     return names
-
-
-def _fields(data: _Data, position: int, end: int, *, cut: bool = False) -> Iterator[tuple[int, int, int, int]]:
-    """Number, wire type, start and end of each field of a message; the last may reach beyond ``end`` if the data are ``cut``."""
-    while position < end:
-        tag, position = _varint(data, position, end)
-        if tag >> 32:
-            # Other parsers drop these bits and would see another field than we do.
-            raise ValueError("a field number is too large")
-        wire = tag & 7
-        start = position
-        if wire == _VARINT:
-            _, position = _varint(data, position, end)
-        elif wire == _FIXED64:
-            position += 8
-        elif wire == _FIXED32:
-            position += 4
-        elif wire == _BYTES:
-            size, start = _varint(data, position, end)
-            position = start + size
-        else:
-            raise ValueError(f"wire type {wire}")
-        if position > end and not cut:
-            raise ValueError("a field reaches beyond its message")
-        yield tag >> 3, wire, start, position
-
-
-def _varint(data: _Data, position: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < end and shift < 64:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise ValueError("a number has no end")

@@ -59,6 +59,7 @@ class PythonAdapter(Adapter):
 
     name = "python"
     formats = "Python files with a class Skill or a function predict, folders with a skill.py"
+    code = "all"
     open_options = True
 
     @classmethod

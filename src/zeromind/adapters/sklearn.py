@@ -14,7 +14,6 @@ from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.sklearn_table import Table
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.importing import require
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 
@@ -42,6 +41,8 @@ class SklearnAdapter(Adapter):
 
     name = "sklearn"
     formats = "scikit-learn estimators: skops, joblib, pickle, tar archives with model.jbl"
+    needs: ClassVar[Mapping[str, str]] = {"sklearn": "1.4", "joblib": "1.3", "skops": "0.13"}
+    code = "pickle, joblib and archives with model.jbl"
     options: ClassVar[Mapping[str, str]] = {
         "trusted": "Names of types in a skops file to load although skops does not trust them; needs 'allow_code'.",
     }
@@ -57,8 +58,8 @@ class SklearnAdapter(Adapter):
         return "" if sklearn_file.format_of(file) == "skops" else "a pickle"
 
     def __init__(self, source: Source) -> None:
-        require("sklearn", "sklearn", "the sklearn adapter")
-        self._joblib = require("joblib", "sklearn", "the sklearn adapter")
+        self.require("sklearn")
+        self._joblib = self.require("joblib")
         self._alone = source.threads == 1
         self._estimator, inputs, outputs = sklearn_file.load(source)
         outputs = source.outputs or outputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import json
 import logging
 import lzma
 import pickletools
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from zeromind.adapters import archive
+from zeromind.adapters import archive, spec_file
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -31,7 +30,6 @@ _EXTENSIONS = {".sklearn", ".joblib", ".jbl"}
 _HEAD = 1 << 16
 _MOST_COMPRESSED = 1 << 20  # a block of bzip2 gives nothing before its end, up to 900 kB on
 _MOST_XZ_MEMORY = 1 << 28
-_MOST_SPEC = 1 << 20
 _LINE = re.compile(rb"[\x20-\x7e]*\n")
 
 _log = logging.getLogger(__name__)
@@ -98,8 +96,8 @@ def load(source: Source) -> tuple[Any, tuple[TensorSpec, ...], tuple[TensorSpec,
     if form != "archive":
         return _guarded(path, joblib.load, path), (), ()
     with archive.unpacked(path) as folder:
-        inputs = _specs(folder / "input_spec.json", ErrorKind.INPUT_SPEC)
-        outputs = _specs(folder / "output_spec.json", ErrorKind.OUTPUT_SPEC)
+        inputs = spec_file.read(folder / spec_file.INPUTS, ErrorKind.INPUT_SPEC)
+        outputs = spec_file.read(folder / spec_file.OUTPUTS, ErrorKind.OUTPUT_SPEC)
         return _guarded(path, joblib.load, folder / PICKLE_IN_ARCHIVE), inputs, outputs
 
 
@@ -115,6 +113,7 @@ def _load_skops(source: Source) -> Any:
         raise ZeroMindError(
             ErrorKind.LOAD_FAILED, f"{path.name} unpacks to {size} bytes, which is out of proportion: save it anew", path.name
         )
+    require("skops", "sklearn", "the sklearn adapter", "0.13")
     skops = require("skops.io", "sklearn", "the sklearn adapter")
     untrusted = [name for name in _guarded(path, skops.get_untrusted_types, file=path) if name not in trusted]
     if untrusted:
@@ -175,21 +174,3 @@ def _decompressed(file: ModelFile) -> bytes:
             return decompress(stream.read(_MOST_COMPRESSED), _HEAD)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError, ValueError):
         return b""
-
-
-def _specs(path: Path, kind: ErrorKind) -> tuple[TensorSpec, ...]:
-    from zeromind.config.task import parse_specs
-
-    if not path.is_file():
-        return ()
-    try:
-        with path.open("rb") as stream:
-            entries = json.loads(stream.read(_MOST_SPEC))
-    except (ValueError, RecursionError) as error:
-        raise ZeroMindError(kind, f"{path.name} in the archive is no readable JSON: {error}", path.name) from None
-    if isinstance(entries, dict):
-        # As /model/info shows them: numbered.
-        entries = list(entries.values())
-    if not isinstance(entries, list):
-        raise ZeroMindError(kind, f'{path.name} in the archive must be a list of {{"name", "type", "shape"}}', path.name)
-    return parse_specs(entries, kind)

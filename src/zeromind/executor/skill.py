@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeromind import datatypes
+from zeromind.adapters import spec_file
 from zeromind.adapters.base import Adapter, Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.config.task import Task
@@ -38,7 +39,9 @@ class Skill:
         adapter_class = _choose(plugins, task.model_type, file)
         _permit(adapter_class, file, order)
         check_options(adapter_class, task.options)
-        source = Source(file, task.inputs, task.outputs, task.device, order.threads, order.allow_code, task.options, task.max_batch_size)
+        inputs, outputs = spec_file.beside(file)
+        inputs, outputs = task.inputs or inputs, task.outputs or outputs
+        source = Source(file, inputs, outputs, task.device, order.threads, order.allow_code, task.options, task.max_batch_size)
         self._adapter: Adapter = guarded(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
         own = self._adapter.spec
         inputs, self._input_names = _rename(own.inputs, task.input_filters, "input")
