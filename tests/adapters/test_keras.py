@@ -6,11 +6,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zeromind import importing
-from zeromind.adapters import keras_backend, keras_batch
+from zeromind.adapters import keras_backend
 from zeromind.adapters.base import Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.keras import KerasAdapter
@@ -102,74 +100,11 @@ def test_a_batch_of_any_size_gets_the_answers_of_its_rows(count, keras, save):
     np.testing.assert_allclose(answer, called(model, values), rtol=1e-5, atol=1e-6)
 
 
-TIMES = st.dictionaries(st.integers(1, 40), st.floats(1e-6, 1e3), min_size=1, max_size=5)
-
-
-@given(st.integers(0, 300), TIMES)
-def test_a_function_of_few_sizes_is_called_with_those_only(count, times):
-    def double(arrays):
-        assert all(len(array) in times for array in arrays)
-        return [2 * array for array in arrays]
-
-    values = np.arange(count * 2, dtype=np.float32).reshape(count, 2)
-    np.testing.assert_array_equal(*keras_batch.run(double, keras_batch.plans(times), [values]), 2 * values)
-
-
-@given(TIMES)
-def test_a_plan_holds_its_rows_and_costs_no_more_than_one_call(times):
-    plans = keras_batch.plans(times)
-    assert len(plans) == max(times) + 1
-    for rows, plan in enumerate(plans[1:], 1):
-        assert sum(plan[:-1]) < rows <= sum(plan)
-        assert sum(map(times.__getitem__, plan)) <= min(times[size] for size in times if size >= rows) * (1 + 1e-9)
-
-
-def test_the_plan_follows_the_times():
-    even = {1: 1.0, 2: 2.0, 4: 4.0, 8: 8.0, 16: 16.0}
-    assert [keras_batch.plans(even)[rows] for rows in (1, 9, 11, 15, 16)] == [(1,), (8, 1), (8, 2, 1), (16,), (16,)]
-    dear = {**even, 16: 30.0}
-    assert [keras_batch.plans(dear)[rows] for rows in (9, 16)] == [(8, 1), (8, 8)]
-    flat = dict.fromkeys(even, 1.0)
-    assert [keras_batch.plans(flat)[rows] for rows in (1, 3, 9, 16)] == [(1,), (4,), (16,), (16,)]
-    nearly = {8: 8.0, 16: 17.0}
-    assert keras_batch.plans(nearly)[16] == (16,)
-
-
 @pytest.mark.parametrize("limit", [0, 1 << 20])
 def test_weights_are_the_same_as_constants_and_as_arguments(limit, keras, save, monkeypatch):
     monkeypatch.setattr(keras_backend, "_CONSTANT_BYTES", limit)
     model, values = dense(keras, activation="tanh"), rows(3)
     np.testing.assert_allclose(load(save(model)).predict({"rows": values})["out"], called(model, values), rtol=1e-5, atol=1e-6)
-
-
-def test_without_times_the_next_larger_size_is_called():
-    assert keras_batch.padded((2, 8)) == [(2,), (2,), (2,), *[(8,)] * 6]
-
-
-@pytest.mark.parametrize(("most", "sizes"), [(1, (1,)), (2, (1, 2)), (20, (1, 2, 4, 8, 16, 20)), (32, (1, 2, 4, 8, 16, 32))])
-def test_the_usual_sizes_end_with_the_largest_batch(most, sizes):
-    assert keras_batch.usual(most) == sizes
-
-
-def test_all_sizes_are_timed():
-    called = []
-    assert set(keras_batch.timed(called.append, (1, 2, 4, 8), float("inf"))) == {1, 2, 4, 8}
-    assert list(dict.fromkeys(called)) == [1, 8, 4, 2]
-    assert set(keras_batch.timed(called.append, (3,), 0)) == {3}
-
-
-@pytest.mark.parametrize(("compiling", "row", "sizes"), [(2, 0, {1, 8}), (0, 0.01, {1, 2, 4, 8}), (0, 0.3, {1, 2}), (0, 2, {1})])
-def test_what_takes_too_long_at_load_is_left_out(compiling, row, sizes):
-    now, seen = 0.0, set()
-
-    def call(size):
-        nonlocal now
-        now += size * row + (compiling if size not in seen else 0)
-        seen.add(size)
-
-    times = keras_batch.timed(call, (1, 2, 4, 8), 1, lambda: now)
-    assert times == pytest.approx({size: size * row for size in sizes})
-    assert seen == sizes
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_sizes": [2, 5]}])

@@ -8,16 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zeromind import datatypes, importing
-from zeromind.adapters import keras_archive, keras_backend, keras_batch, keras_code, keras_hdf5, keras_legacy, keras_names
+from zeromind.adapters import keras_archive, keras_backend, keras_code, keras_hdf5, keras_legacy, keras_names, ladder
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec, find
-
-_MOST_ROWS = 256
-"""Above this a larger program gains nothing, and its first run with zeros might not fit the memory."""
-_COMPILING_S = 5.0
-"""How long sizes are compiled at load beyond the smallest and the largest."""
 
 
 class KerasAdapter(Adapter):
@@ -31,7 +26,7 @@ class KerasAdapter(Adapter):
 
     name: ClassVar[str] = "keras"
     formats: ClassVar[str] = "Keras 3 archives (.keras) and HDF5 files of Keras 1 and 2 under any name (.keras, .h5, .hdf5)"
-    needs: ClassVar[Mapping[str, str]] = {"keras": "3.12.4", "h5py": "3.10", "jax": "0.4.30"}
+    needs: ClassVar[Mapping[str, str]] = {"keras": "3.12.4", "h5py": "3.10"}
     code: ClassVar[str] = "Lambda layers, classes from outside Keras"
     options: ClassVar[Mapping[str, str]] = {
         "batch_sizes": "The batch sizes that the model is compiled for at load, as a list; other batches are padded or cut to them.",
@@ -50,7 +45,7 @@ class KerasAdapter(Adapter):
         return keras_code.carried(keras_hdf5.read(file.path).config) if keras_hdf5.recognises(file) else ""
 
     def __init__(self, source: Source) -> None:
-        named = keras_batch.ladder(source.options["batch_sizes"]) if "batch_sizes" in source.options else ()
+        named = ladder.parse(source.options["batch_sizes"]) if "batch_sizes" in source.options else ()
         reason = self.carries_code(source.file)
         if reason and not source.allow_code:
             raise ZeroMindError(
@@ -72,28 +67,28 @@ class KerasAdapter(Adapter):
             elif fixed is not None:
                 sizes = (fixed,)
             elif not named and keras_backend.specialises(keras):
-                sizes = keras_batch.usual(min(source.max_batch_size, _MOST_ROWS))
-            self._plans = self._compiled(sizes, float("inf") if named else _COMPILING_S)
+                sizes = ladder.usual(min(source.max_batch_size, ladder.MOST_ROWS))
+            self._plans: ladder.Plans = ()
+            if sizes:
+                self._plans = ladder.compiled(self._function, self.spec.inputs, sizes, float("inf") if named else ladder.COMPILING_S)
+            else:
+                self._warm()
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch, each in its spec's dtype."""
         arrays = [inputs[spec.name] for spec in self.spec.inputs]
-        outputs = keras_batch.run(self._function, self._plans, arrays) if self._plans else self._function(arrays)
+        outputs = ladder.run(self._function, self._plans, arrays) if self._plans else self._function(arrays)
         return {
             spec.name: output if output.dtype == spec.dtype else output.astype(spec.dtype)
             for spec, output in zip(self.spec.outputs, outputs, strict=True)
         }
 
-    def _compiled(self, sizes: Sequence[int], limit_s: float) -> keras_batch.Plans:
-        """Run the function before the first request does, with each size that there is; how to use these, nothing without any."""
-        if any(None in spec.shape[1:] or spec.datatype == "BYTES" for spec in self.spec.inputs):
-            return keras_batch.padded(sizes) if sizes else ()
-        times = keras_batch.timed(self._run_zeros, sizes or (1,), limit_s)
-        return keras_batch.plans(times) if sizes else ()
-
-    def _run_zeros(self, rows: int) -> None:
-        shapes = [(rows, *spec.shape[1:]) if self.spec.batches else spec.shape for spec in self.spec.inputs]
-        self._function([np.zeros([side or 1 for side in shape], spec.dtype) for spec, shape in zip(self.spec.inputs, shapes, strict=True)])
+    def _warm(self) -> None:
+        """Run the function before the first request does, unless more than the number of rows is open."""
+        inputs = self.spec.inputs
+        shapes = [(1, *spec.shape[1:]) if self.spec.batches else spec.shape for spec in inputs]
+        if not any(None in spec.shape[1:] or spec.datatype == "BYTES" for spec in inputs):
+            self._function([np.zeros([side or 1 for side in shape], spec.dtype) for spec, shape in zip(inputs, shapes, strict=True)])
 
 
 def _load(keras: Any, source: Source) -> tuple[Any, list[keras_names.Named], list[keras_names.Named]]:

@@ -9,18 +9,23 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Tensor
+from zeromind.tensors import Tensor, TensorSpec
 
+Function: TypeAlias = Callable[[Sequence[Tensor]], list[Tensor]]
 Plans: TypeAlias = Sequence[tuple[int, ...]]
 """For each number of rows the sizes to call the function with, one after the other; only the last is filled up with zeros."""
 
+MOST_ROWS = 256
+"""Above this a larger program gains nothing, and its first run with zeros might not fit the memory."""
+COMPILING_S = 5.0
+"""How long sizes are compiled at load beyond the smallest and the largest."""
 _ROUNDS = 10
 _ROUNDS_S = 0.1
 # How much cheaper more calls must look than fewer: times are noisy, and the results have to be joined.
 _WORTH = 0.9
 
 
-def ladder(value: Any) -> tuple[int, ...]:
+def parse(value: Any) -> tuple[int, ...]:
     """The batch sizes that a task gives, ascending. Raises TASK_ATTRIBUTE unless they are a list of positive integers."""
     if not isinstance(value, list) or not value or not all(type(size) is int and size > 0 for size in value):
         raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"'batch_sizes' is a list of positive integers, not {value!r}", "batch_sizes")
@@ -30,6 +35,20 @@ def ladder(value: Any) -> tuple[int, ...]:
 def usual(most: int) -> tuple[int, ...]:
     """The powers of two below the size of the largest batch that the server forms, and that size itself."""
     return (*(1 << step for step in range((most - 1).bit_length())), most)
+
+
+def compiled(function: Function, inputs: Sequence[TensorSpec], sizes: Sequence[int], limit_s: float) -> Plans:
+    """The plans for a function that is compiled for these ascending sizes here, by running it with zeros; ``timed`` says which.
+
+    Where more than the number of rows is open, or text comes, nothing runs: then it is compiled when requests need it.
+    """
+
+    def call(rows: int) -> None:
+        function([np.zeros((rows, *spec.shape[1:]), spec.dtype) for spec in inputs])
+
+    if any(None in spec.shape[1:] or spec.datatype == "BYTES" for spec in inputs):
+        return padded(sizes)
+    return plans(timed(call, sizes, limit_s))
 
 
 def timed(
@@ -88,7 +107,7 @@ def padded(sizes: Sequence[int]) -> Plans:
     return plans(dict.fromkeys(sizes, 1.0))
 
 
-def run(function: Callable[[Sequence[Tensor]], list[Tensor]], plans: Plans, arrays: Sequence[Tensor]) -> list[Tensor]:
+def run(function: Function, plans: Plans, arrays: Sequence[Tensor]) -> list[Tensor]:
     """The outputs of ``function`` for arrays of n rows, called only as the plans say; more rows than these know are cut.
 
     ``function`` keeps rows apart. Raises ValueError where the arrays differ in n.
@@ -106,7 +125,7 @@ def run(function: Callable[[Sequence[Tensor]], list[Tensor]], plans: Plans, arra
     return parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
 
-def _piece(function: Callable[[Sequence[Tensor]], list[Tensor]], size: int, arrays: Sequence[Tensor]) -> list[Tensor]:
+def _piece(function: Function, size: int, arrays: Sequence[Tensor]) -> list[Tensor]:
     rows = arrays[0].shape[0]
     if size == rows:
         return function(arrays)
