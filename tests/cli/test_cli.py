@@ -1,5 +1,6 @@
 """The command line: what it starts, and what it says where it cannot."""
 
+import importlib.metadata
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import click.testing
 import pytest
 
 import zeromind
+from zeromind import plugins
 from zeromind.cli import commands
 from zeromind.cli.serve import tasks_of
 from zeromind.config.task import Task
@@ -220,6 +222,36 @@ def test_check_of_no_file(run):
     code, text = run("check", "-c", "none.json")
     assert code == 1
     assert "none.json" in text
+
+
+# --- adapters
+
+
+def test_adapters_are_listed_with_what_they_need(run):
+    code, text = run("adapters", "--json")
+    assert code == 0
+    listed = {entry["name"]: entry for entry in json.loads(text)}
+    assert listed.keys() == plugins.ADAPTERS.keys()
+    assert listed["onnx"] == {
+        "name": "onnx", "installed": f"onnxruntime {importlib.metadata.version('onnxruntime')}", "install": "",
+        "formats": "ONNX models, with external data beneath the model's folder", "code": "",
+    }  # fmt: skip
+    assert "pickle" in listed["sklearn"]["code"]
+    code, text = run("adapters")
+    assert code == 0
+    assert all(name in text for name in listed)
+
+
+def test_adapters_of_a_configuration_come_first_and_say_what_to_install(run, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "class Own:\n    name, formats = 'own', 'files of ours'\n    needs = {'no_such_package': ''}\n    recognises = None\n"
+    )
+    (tmp_path / "pool.json").write_text(json.dumps({"adapter_folders": [str(tmp_path)]}))
+    code, text = run("adapters", "-c", str(tmp_path / "pool.json"), "--json")
+    assert code == 0
+    assert json.loads(text)[0] == {
+        "name": "own", "installed": "", "install": "pip install 'zeromind[own]'", "formats": "files of ours", "code": "",
+    }  # fmt: skip
 
 
 # --- inspect

@@ -61,6 +61,8 @@ WRONG = {
     "max_queue_delay_us": [-1, 1e9, "5"], "threads": [-1, 2000, 1.5, True],
     "labels": [[], "x", None, {"y": 5}, {"y": [1]}, {"y": None}], "priority_levels": [0, -1, 1.5, 10_000],
     "default_priority_level": [0, "1", 11],
+    "samples": [{}, "x", [5], [{}], [{"inputs": 5}], [{"inputs": {}, "output": {}}], [{"inputs": {}, "rtol": -1}],
+                [{"inputs": {}, "atol": "0"}], [{"inputs": {}, "outputs": 5}], [{"inputs": {}, "parameters": []}]],
 }  # fmt: skip
 
 

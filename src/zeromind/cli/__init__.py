@@ -7,6 +7,7 @@ import sys
 import click
 
 import zeromind
+from zeromind.cli.adapters import adapters
 from zeromind.cli.bench import bench
 from zeromind.cli.check import check
 from zeromind.cli.inspect import inspect
@@ -23,13 +24,14 @@ def commands() -> None:
     zeromind serve model.onnx            serve a model file at once
     zeromind serve -c pool.json          serve what a configuration lists
     zeromind check -c pool.json          try a configuration without serving
+    zeromind adapters                    list the frameworks that are served here
     zeromind inspect model.onnx          show a model's inputs and outputs
     zeromind predict model -f image=5.png  ask a running server
     zeromind bench http://127.0.0.1:5885 model  measure a running server
     """
 
 
-for command in (serve, check, inspect, predict, bench):
+for command in (serve, check, adapters, inspect, predict, bench):
     commands.add_command(command)
 
 

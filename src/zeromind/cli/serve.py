@@ -25,15 +25,18 @@ _console = Console(stderr=True, highlight=False)
 @click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(exists=True, path_type=Path))
 @settings.config_file
 @settings.flags
+@click.option(
+    "--model-type", default="", help="Adapter to use for the MODELs instead of the recognised ones ('zeromind adapters' lists them)."
+)
 @click.option("--allow-code", is_flag=True, help="The MODELs are trusted: load them even if their format can run code (pickles).")
-def serve(models: tuple[Path, ...], file: Path | None, allow_code: bool, **given: Any) -> None:
+def serve(models: tuple[Path, ...], file: Path | None, model_type: str, allow_code: bool, **given: Any) -> None:
     """Serve models over REST and gRPC until Ctrl-C.
 
     With MODEL paths they are served at once, each under its file's stem, the framework recognised by content. Without, the
     configuration is: the one of -c, or configs/model_pool_config.json.
     """
     if models and file is None:
-        given["tasks"] = tasks_of(models, allow_code)
+        given["tasks"] = [{**task, "model_type": model_type} for task in tasks_of(models, allow_code)]
     elif models:
         raise click.UsageError("give either -c or MODEL paths; put the models into the configuration's 'tasks' to have both")
     elif file is None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters", "labels"]
+Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters", "labels", "samples"]
 
 _SHOWN: dict[Kind, str] = {
     "int": "a whole number",
@@ -22,6 +22,7 @@ _SHOWN: dict[Kind, str] = {
     "tensors": 'a list of {"name", "type", "shape"}',
     "filters": "an object of tensor name → list of filters",
     "labels": "an object of output name → list of strings, or the path of a text file",
+    "samples": 'a list of {"inputs", "outputs", "rtol", "atol", "parameters"}',
 }
 
 
@@ -78,6 +79,7 @@ _CHECKS: dict[Kind, Callable[[Any], bool]] = {
     "strings": _is_list_of(str),
     "tasks": _is_list_of(dict),
     "tensors": _is_list_of(dict),
+    "samples": _is_list_of(dict),
     "filters": lambda value: isinstance(value, dict) and all(isinstance(item, list) for item in value.values()),
     "labels": lambda value: isinstance(value, dict) and all(isinstance(item, str) or _is_texts(item) for item in value.values()),
 }
@@ -140,6 +142,13 @@ TASK: tuple[Option, ...] = (
     Option("inputs", "tensors", [], "The model's inputs, where its file does not tell: first dimension = batch, null = any size."),
     Option("outputs", "tensors", [], "The model's outputs, likewise."),
     Option("labels", "labels", {}, "Names of the classes, by output: a list, or the path of a text file with one on each line."),
+    Option(
+        "samples",
+        "samples",
+        [],
+        "Requests that the model is tried on when it is loaded, which warms it up: 'inputs' by name, as values or the path of an .npz or "
+        "JSON file; with 'outputs' likewise, it is not served unless it gives just these, within 'rtol' (1e-4) and 'atol' (1e-6).",
+    ),
     Option("instances", "int", 1, "How many workers hold the model.", least=1, most=64),
     Option(
         "threads",

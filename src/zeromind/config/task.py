@@ -28,6 +28,17 @@ class FilterUse:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """A request to try a model on, and what it must answer: values by name, or the path of a file of them; of a stream, a list."""
+
+    inputs: Mapping[str, Any] | str
+    outputs: Mapping[str, Any] | str | list[Any] = dataclasses.field(default_factory=dict)
+    rtol: float = 1e-4
+    atol: float = 1e-6
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Task:
     """A checked task. ``source`` is the object as its author wrote it, ``options`` its keys beyond everybody's, for the adapter."""
 
@@ -39,6 +50,7 @@ class Task:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     labels: Mapping[str, list[str] | str]
+    samples: tuple[Sample, ...]
     instances: int
     threads: int
     isolation: str
@@ -78,6 +90,7 @@ class Task:
             values[side] = {name: tuple(_filter_use(entry) for entry in entries) for name, entries in values[side].items()}
         values["inputs"] = parse_specs(values["inputs"], ErrorKind.INPUT_SPEC)
         values["outputs"] = parse_specs(values["outputs"], ErrorKind.OUTPUT_SPEC)
+        values["samples"] = tuple(_sample(entry) for entry in values["samples"])
         options = {key: value for key, value in source.items() if key not in _KNOWN}
         return cls(**values, options=options, source=dict(source))
 
@@ -117,6 +130,17 @@ def _filter_use(entry: Any) -> FilterUse:
     if isinstance(entry, dict) and isinstance(entry.get("filter"), str):
         return FilterUse(entry["filter"], {key: value for key, value in entry.items() if key != "filter"})
     raise ZeroMindError(ErrorKind.FILTER_PARAMETERS, f'a filter is an id or {{"filter": id, parameter: value, …}}, not {entry!r}', entry)
+
+
+def _sample(entry: dict[str, Any]) -> Sample:
+    named = isinstance(entry.get("inputs"), (dict, str)) and isinstance(entry.get("outputs", {}), (dict, str, list))
+    tolerances = [entry.get(key, 0.0) for key in ("rtol", "atol")]
+    close = all(isinstance(number, (int, float)) and 0 <= number < 1e9 for number in tolerances)
+    fields = {field.name for field in dataclasses.fields(Sample)}
+    if not (named and close and entry.keys() <= fields and isinstance(entry.get("parameters", {}), dict)):
+        form = '{"inputs": {name: values}, "outputs": {name: values}, "rtol": 1e-4}'
+        raise _wrong("samples", f"task key 'samples' lists objects {form}, not {entry!r}")
+    return Sample(**entry)
 
 
 def _wrong(key: str, message: str) -> ZeroMindError:

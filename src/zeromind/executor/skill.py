@@ -17,6 +17,7 @@ from zeromind.adapters.base import Adapter, Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor import golden
 from zeromind.executor.chain import chains
 from zeromind.executor.group import Group
 from zeromind.executor.guard import guarded
@@ -51,7 +52,6 @@ class Skill:
         self._input_filters = chains(inputs, task.input_filters, "input", plugins, files)
         self._output_filters = chains(outputs, task.output_filters, "output", plugins, files)
         labels = labels_of(task.labels, outputs, files)
-        files.trusted = False  # from here on it is clients that name files
         media = {name: chain.media for name, chain in self._input_filters.items()}
         self.interface = Interface(
             ModelSpec(inputs, outputs, own.batches),
@@ -63,6 +63,8 @@ class Skill:
             self._adapter.decoupled,
             self._adapter.parameters,
         )
+        golden.check(self, task.samples, files)
+        files.trusted = False  # from here on it is clients that name files
 
     @property
     def filters_inputs(self) -> bool:
@@ -223,11 +225,11 @@ def _choose(plugins: Plugins, model_type: str, file: ModelFile) -> type[Adapter]
         return fitting[0]
     if fitting:
         names = ", ".join(repr(cls.name) for cls in fitting)
-        raise ZeroMindError(ErrorKind.MODEL_TYPE_UNKNOWN, f"the model file fits several adapters: set 'model_type' to one of {names}")
-    known = "; ".join(f"{cls.name}: {cls.formats}" for cls in plugins.adapters())
-    raise ZeroMindError(
-        ErrorKind.MODEL_TYPE_UNKNOWN, f"no adapter recognises the model file; set 'model_type', or check the file ({known})"
-    )
+        raise ZeroMindError(
+            ErrorKind.MODEL_TYPE_UNKNOWN, f"the model file fits several adapters: set 'model_type' (--model-type) to one of {names}"
+        )
+    text = "no adapter recognises the model file: check that it is whole, or set 'model_type'; 'zeromind adapters' lists what each serves"
+    raise ZeroMindError(ErrorKind.MODEL_TYPE_UNKNOWN, text)
 
 
 def _permit(adapter: type[Adapter], file: ModelFile, order: Order) -> None:

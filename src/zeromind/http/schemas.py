@@ -76,6 +76,11 @@ def _option(option: Option) -> dict[str, Any]:
 
 _FILTER = {"anyOf": [STRING, record(filter=STRING)]}
 _SIZE = {"type": ["integer", "null"], "minimum": -1}
+_VALUES = {"anyOf": [by_name(ANYTHING), STRING]}
+_SAMPLE = record(
+    {"outputs": {"anyOf": [by_name(ANYTHING), STRING, several(_VALUES)]}, "rtol": NUMBER, "atol": NUMBER, "parameters": by_name(ANYTHING)},
+    inputs=_VALUES,
+)
 _KINDS: Mapping[str, Mapping[str, Any]] = {
     "int": WHOLE,
     "number": NUMBER,
@@ -86,4 +91,5 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "tensors": several(record(name=STRING, type=STRING, shape=several(_SIZE))),
     "filters": by_name(several(_FILTER)),
     "labels": by_name({"anyOf": [several(STRING), STRING]}),
+    "samples": several(_SAMPLE),
 }

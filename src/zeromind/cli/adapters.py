@@ -1,0 +1,65 @@
+"""``zeromind adapters``: which frameworks this installation serves."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from zeromind.cli import settings
+from zeromind.plugins import Plugins
+
+_console = Console(highlight=False)
+
+
+@click.command()
+@settings.config_file
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def adapters(file: Path | None, as_json: bool) -> None:
+    """List the adapters: what each serves, which version of its framework is installed, and what to install where none is.
+
+    With -c also those of the configuration's adapter_folders.
+    """
+    folders = settings.read(file, {}).adapter_folders if file else ()
+    known = importlib.metadata.packages_distributions()
+    rows = [described(adapter, known) for adapter in Plugins(adapter_folders=tuple(folders)).adapters()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(show_lines=True)
+    for column in ("adapter", "installed", "formats", "can carry code"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["installed"] or f"[yellow]{row['install']}[/]".replace("zeromind[", r"zeromind\["),
+            row["formats"],
+            row["code"] or "no",
+        )
+    _console.print(table)
+
+
+def described(adapter: Any, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """What there is to say of an adapter, told without importing its framework."""
+    needs = getattr(adapter, "needs", {})
+    missing = [module for module in needs if importlib.util.find_spec(module) is None]
+    versions = [f"{module} {_version(module, known)}".strip() for module in needs if module not in missing]
+    return {
+        "name": adapter.name,
+        "installed": "" if missing else ", ".join(versions) or "needs nothing",
+        "install": f"pip install 'zeromind[{adapter.name}]'" if missing else "",
+        "formats": adapter.formats,
+        "code": getattr(adapter, "code", ""),
+    }
+
+
+def _version(module: str, known: Mapping[str, Sequence[str]]) -> str:
+    names = known.get(module, ())
+    return importlib.metadata.version(names[0]) if names else ""
