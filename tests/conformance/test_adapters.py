@@ -1,16 +1,23 @@
 """What every adapter promises, held against real models made by the real frameworks."""
 
+import concurrent.futures
+import contextlib
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+import tritonclient.http
 
 from zeromind.adapters.base import Source, check_options
 from zeromind.adapters.file import ModelFile
-from zeromind.datatypes import NUMPY_OF
+from zeromind.datatypes import NUMPY_OF, as_bytes
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.order import Order
+from zeromind.executor.skill import Skill
 from zeromind.plugins import ADAPTERS, Plugins
 
 FRAMEWORKS = {
@@ -39,7 +46,7 @@ def copied(case, target):
 def test_exactly_one_adapter_recognises_it_whatever_its_name(case, tmp_path):
     for path in (case.path, copied(case, tmp_path / "nonsense"), copied(case, tmp_path / "wrong.txt")):
         file = ModelFile(path)
-        assert [adapter.name for adapter in Plugins().adapters() if adapter.recognises(file)] == [case.adapter]
+        assert {adapter.name for adapter in Plugins().adapters() if adapter.recognises(file)} == {case.adapter, *case.also}
 
 
 def test_it_says_whether_it_carries_code(case):
@@ -121,7 +128,7 @@ def _check_and_load(case, adapter, **options):
 
 def test_a_file_cut_off_is_a_known_error(case, tmp_path):
     path = copied(case, tmp_path / "model")
-    cut = path / "skill.py" if path.is_dir() else path
+    cut = path / (case.cut or "skill.py") if path.is_dir() else path
     whole = cut.read_bytes()
     is_source = case.adapter == "python"  # the half of a program may be one: it is cut within brackets
     for size in (whole.index(b"(") + 1, whole.rindex(b"(") + 1) if is_source else (len(whole) // 3, len(whole) // 2, len(whole) - 20):
@@ -157,3 +164,134 @@ print(*sorted({FRAMEWORKS!r} & {{name.partition(".")[0] for name in sys.modules}
 
 def test_every_built_in_adapter_has_a_case_here(makers):
     assert {name.partition("_")[0] for name in makers} == set(ADAPTERS)
+
+
+# --- served over HTTP
+
+
+class Served:
+    """A case's model under a name that tells nothing, loaded into a server over HTTP."""
+
+    def __init__(self, case, pool, folder) -> None:
+        self.case, self.pool, self.folder = case, pool, folder
+        self.path = copied(case, folder / "nonsense")
+        np.savez(folder / "in.npz", **{name: plain(array) for name, array in case.inputs.items()})
+        np.savez(folder / "out.npz", **{name: plain(array) for name, array in case.expected.items()})
+        tolerance = {"rtol": case.rtol, "atol": case.rtol}
+        self.task = {"id": "m", "model_file": str(self.path), **case.task}
+        self.task["samples"] = [{"inputs": str(folder / "in.npz"), "outputs": str(folder / "out.npz"), **tolerance}]
+
+    def load(self):
+        answer = self.pool.load(self.task, timeout=60)
+        assert answer.status == 200, answer
+        return answer.json
+
+    def drop(self):
+        answer = self.pool.drop("m")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def ask(self, client, rows):
+        """Send the rows of the case in binary, and compare the answer with the framework's."""
+        inputs = []
+        for name, array in self.case.inputs.items():
+            spec = next(spec for spec in self.case.loaded.spec.inputs if spec.name == name)
+            part = array[rows]
+            inputs.append(tritonclient.http.InferInput(name, part.shape, spec.datatype))
+            inputs[-1].set_data_from_numpy(part if spec.datatype != "BF16" else part.astype(np.float32))
+        answer = client.infer("m", inputs)
+        for name, expected in self.case.expected.items():
+            self.case.agree(answer.as_numpy(name), expected[rows])
+
+
+def plain(array):
+    """The array without Python's objects, which no .npz may hold."""
+    return np.array([item.decode() for item in array.flat]).reshape(array.shape) if array.dtype.hasobject else array
+
+
+@contextlib.contextmanager
+def connected(pool):
+    with contextlib.closing(tritonclient.http.InferenceServerClient(pool.address, network_timeout=60)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def pool(thread_server, tmp_path_factory):
+    roots = [str(tmp_path_factory.getbasetemp())]
+    with thread_server(roots=roots, code_roots=roots) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def served(case, pool, tmp_path_factory):
+    """The model loaded, dropped and loaded again; whoever dropped it gave all back."""
+    made = Served(case, pool, tmp_path_factory.mktemp("served"))
+    before = {child.pid for child in psutil.Process().children()}
+    assert made.load()["memory_consumed"] > 0
+    assert pool.get("/model/info?id=m").json["tool"] == case.adapter
+    assert made.drop()["memory_released"] > 0
+    assert {child.pid for child in psutil.Process().children()} <= before
+    made.load()
+    yield made
+    made.drop()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 32])
+def test_served_it_answers_as_the_framework_does(served, rows):
+    with connected(served.pool) as client:
+        served.ask(client, np.arange(rows) % 5)
+
+
+def test_served_it_keeps_clients_apart(served):
+    """Clients that ask at the same time, so that their requests are joined."""
+
+    def asks(number):
+        with connected(served.pool) as client:
+            for turn in range(6):
+                served.ask(client, (np.arange(1 + (number + turn) % 4) + number) % 5)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        list(threads.map(asks, range(6)))
+
+
+def test_served_it_answers_json(served):
+    case = served.case
+    if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in (*case.inputs.values(), *case.expected.values())):
+        pytest.skip("JSON has no form for numbers that are not finite")
+    answer = served.pool.predict("m", {name: plain(array).tolist() for name, array in case.inputs.items()})
+    assert answer.status == 200, answer
+    for name, expected in case.expected.items():
+        value = answer.json["result"][name]
+        case.agree(as_bytes(np.array(value)) if expected.dtype.hasobject else np.array(value, expected.dtype), expected)
+
+
+def test_another_answer_than_expected_fails_the_load(case, tmp_path):
+    name, expected = next(iter(case.expected.items()))
+    wrong = plain(expected).tolist()
+    wrong[2] = wrong[3] if expected.dtype.kind in "OS" and wrong[2] != wrong[3] else np.full(expected.shape[1:], 77).tolist()
+    if expected.dtype.hasobject and not isinstance(wrong[2], str):
+        wrong[2] = np.full(expected.shape[1:], "no such answer").tolist()
+    np.savez(tmp_path / "in.npz", **{name: plain(array) for name, array in case.inputs.items()})
+    task = {"id": "m", "model_file": str(case.path), **case.task}
+    task["samples"] = [{"inputs": str(tmp_path / "in.npz"), "outputs": {name: wrong}, "rtol": 1e-3}]
+    with pytest.raises(ZeroMindError, match="sample 1 of the task: output") as caught:
+        Skill(Order(task, str(case.path), trusted=True, allow_code=True))
+    assert caught.value.kind is ErrorKind.LOAD_FAILED
+
+
+def test_an_empty_file_and_a_picture_are_known_errors(case, tmp_path):
+    (tmp_path / "empty").touch()
+    shutil.copyfile(Path(__file__).parents[2] / "samples" / "image5.png", tmp_path / "picture")
+    (tmp_path / "folder").mkdir()
+    for name in ("empty", "picture", "folder"):
+        assert [adapter.name for adapter in Plugins().adapters() if adapter.recognises(ModelFile(tmp_path / name))] == []
+        task = {"id": "m", "model_type": case.adapter, "model_file": str(tmp_path / name), **case.task}
+        with pytest.raises(ZeroMindError) as caught:
+            Skill(Order(task, str(tmp_path / name), trusted=True, allow_code=True))
+        assert caught.value.kind is ErrorKind.LOAD_FAILED
+
+
+def test_a_file_that_is_not_there_is_a_known_error(case, pool, tmp_path):
+    answer = pool.load({"id": "none", "model_type": case.adapter, "model_file": str(tmp_path / "none")})
+    assert answer.status == 400
+    assert answer.json["errors"][0]["code"] == 5
