@@ -23,6 +23,7 @@ ADAPTERS: Mapping[str, str] = {
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
+    "jax": "zeromind.adapters.jax:JaxAdapter",
 }
 
 FILTERS: Mapping[str, str] = {

@@ -8,19 +8,18 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from zeromind import importing
+from zeromind.adapters import xla
+from zeromind.adapters.ladder import Function
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
 
-Function: TypeAlias = Callable[[Sequence[Tensor]], list[Tensor]]
-
 # Keras' own names of its backends, the fastest for a served model first, and the packages that they need.
 _BACKENDS = ("jax", "torch", "tensorflow", "openvino")
-_SHAPES_KEPT = 256
 _CONSTANT_BYTES = 4 << 20
 
 
@@ -38,13 +37,8 @@ def keras_module(threads: int, device: str) -> Any:
                 "jax",
             )
         os.environ["KERAS_BACKEND"] = installed[0]
-    # Read by the frameworks' native parts when they start, hence before the import.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("PJRT_NPROC", str(threads))
-    # JAX would take three quarters of a GPU's memory at once, and other workers live on it.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    xla.surroundings(threads, device)
     if device == "cpu":
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     with importing.silence():
         try:
@@ -130,20 +124,7 @@ def _jax(keras: Any, model: Any) -> Function:
     few = not any(None in each.shape[1:] for each in model.inputs)
     constant = few and sum(each.nbytes for each in jax.tree.leaves(state)) <= _CONSTANT_BYTES
     programs: Any = jax.jit(functools.partial(outputs, state) if constant else outputs)
-    given = () if constant else (state,)
-    shapes: set[Any] = set()
-
-    def run(arrays: Sequence[Tensor]) -> list[Tensor]:
-        shape = tuple(array.shape for array in arrays)
-        if shape not in shapes:
-            # Every shape keeps a program alive: clients who never send the same length twice must not fill the memory.
-            if len(shapes) >= _SHAPES_KEPT:
-                programs.clear_cache()
-                shapes.clear()
-            shapes.add(shape)
-        return [np.asarray(each) for each in programs(*given, *arrays)]
-
-    return run
+    return xla.function(programs) if constant else xla.function(programs, state)
 
 
 def _plain(numpy: Any, array: Any) -> Any:
