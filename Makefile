@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test lint format docs proto bench peers clean
+.PHONY: help setup serve test test-all lint format docs proto bench peers clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -20,7 +20,7 @@ comma := ,
 need = $(if $(shell $(1) >/dev/null 2>&1 && echo yes),,$(error $(2)))
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 	@echo 'ARGS="…" goes to the server or to pytest, PYTHON=python3.12 picks the interpreter, CONFIG=… the pool to serve.'
 
 setup: $(VENV)/.demo ## create the environment and install what the default configuration needs
@@ -32,6 +32,9 @@ serve: setup ## serve the default configuration on 127.0.0.1:5885 until Ctrl-C
 # Whoever picks tests with ARGS is in the middle of something: the style can wait.
 test: $(if $(ARGS),$(VENV)/.test,lint) $(VENV)/perf_analyzer ## install everything, check the style and the types, run all tests
 	@exec $(BIN)/python -m pytest --quiet $(ARGS)
+
+test-all: $(VENV)/.test $(VENV)/perf_analyzer ## the same with the tests that take minutes each (whole families of models)
+	@exec $(BIN)/python -m pytest --quiet -m '' $(ARGS)
 
 lint: $(VENV)/.test ## check the style, the format and the types
 	@$(BIN)/ruff check --quiet

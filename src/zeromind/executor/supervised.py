@@ -77,6 +77,11 @@ class SupervisedExecutor:
         """The worker's memory in bytes."""
         return self.current.memory()
 
+    @property
+    def pid(self) -> int | None:
+        """Its process's id, if it has one of its own."""
+        return self.current.pid
+
     def _has_room(self) -> None:
         self.on_room()
 

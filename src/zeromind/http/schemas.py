@@ -45,7 +45,13 @@ def _zeromind() -> dict[str, Any]:
         "Known": record({"check_sum": {"description": "of the last answer; anything but the present one asks for the ids"}}),
         "Models": record(id=WHOLE, check_sum=STRING, models=several(STRING)),
         "Interface": record(inputs=tensors, outputs=tensors, tool={**STRING, "description": "the adapter"}),
-        "Loaded": record(result={"const": True}, load_time={**NUMBER, "description": "seconds"}, memory_consumed=WHOLE, model_id=STRING),
+        "Loaded": record(
+            {"gpu_memory_consumed": by_name(WHOLE, description="device → bytes, where the model holds any")},
+            result={"const": True},
+            load_time={**NUMBER, "description": "seconds"},
+            memory_consumed=WHOLE,
+            model_id=STRING,
+        ),
         "Dropped": record(result={"const": True}, unload_time={**NUMBER, "description": "seconds"}, memory_released=WHOLE, model_id=STRING),
         "Data": by_name(ANYTHING, description="input name → data, as the input's shape has it, or as its filters take it", minProperties=1),
         "Prediction": record(

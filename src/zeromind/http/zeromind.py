@@ -140,7 +140,9 @@ class ModelLoad(Handler):
     async def post(self) -> None:
         """Answer when the model is loaded: seconds and bytes that it took."""
         model = await self.engine.load(self.json_object(ErrorKind.LOAD_DATA))
-        self.send({"result": True, "load_time": model.load_time, "memory_consumed": model.memory_consumed, "model_id": model.task.id})
+        gpus = {f"cuda:{number}": nbytes for number, nbytes in model.gpu_memory.items()}
+        took = {"load_time": model.load_time, "memory_consumed": model.memory_consumed, **({"gpu_memory_consumed": gpus} if gpus else {})}
+        self.send({"result": True, **took, "model_id": model.task.id})
 
 
 class ModelDrop(Handler):

@@ -10,6 +10,7 @@ from typing import Any
 from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor import gpus
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
 from zeromind.observe.statistics import Statistics
@@ -64,6 +65,7 @@ class Model:
         self.life = Lifecycle()
         self.interface: Interface | None = None
         self.memory_consumed = 0
+        self.gpu_memory: dict[int, int] = {}
         self.load_time = 0.0
         self._workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s) for _ in range(task.instances)]
         self.open: Dispatcher | None = None
@@ -82,6 +84,7 @@ class Model:
         try:
             interfaces = await asyncio.gather(*self._loading)
             self.memory_consumed = await self.memory()
+            self.gpu_memory = await asyncio.get_running_loop().run_in_executor(None, gpus.held, self._pids())
         except asyncio.CancelledError:
             await self._stop_workers()
             if self.life.state is not State.DROPPING:
@@ -185,11 +188,16 @@ class Model:
 
     def told(self) -> dict[str, Any]:
         """What it has done, as ``Statistics`` tells it, and the bytes that its workers held when it had loaded."""
-        return {**self.statistics.to_json(), "memory_usage": [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]}
+        usage = [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]
+        usage += [{"type": "GPU", "id": number, "byte_size": nbytes} for number, nbytes in self.gpu_memory.items()]
+        return {**self.statistics.to_json(), "memory_usage": usage}
 
     def rank(self, priority: int) -> int:
         """Where in the queue a request of that priority stands: 0 with those that name none, and there is one that there is not."""
         return priority - self.task.default_priority_level if 0 < priority <= self.task.priority_levels else 0
+
+    def _pids(self) -> set[int]:
+        return {worker.pid for worker in self._workers if worker.pid is not None}
 
     async def _stop_workers(self) -> None:
         for start in self._loading:

@@ -1,0 +1,30 @@
+"""Memory of GPUs: nothing where there are none, what a process holds where there are."""
+
+import os
+
+import pytest
+
+from zeromind.executor import gpus
+
+
+def has_gpu():
+    pynvml = pytest.importorskip("pynvml")
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    count = pynvml.nvmlDeviceGetCount()
+    pynvml.nvmlShutdown()
+    return count > 0
+
+
+def test_a_process_that_holds_none():
+    assert gpus.held({os.getpid()}) == {}
+
+
+def test_what_this_process_holds():
+    torch = pytest.importorskip("torch")
+    if not has_gpu() or not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    kept = torch.zeros(64 << 20, dtype=torch.uint8, device="cuda:0")
+    assert gpus.held({os.getpid()})[0] >= kept.nbytes
