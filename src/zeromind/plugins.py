@@ -24,6 +24,7 @@ ADAPTERS: Mapping[str, str] = {
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
+    "tflite": "zeromind.adapters.tflite:TfliteAdapter",
 }
 
 FILTERS: Mapping[str, str] = {
