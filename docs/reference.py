@@ -72,11 +72,19 @@ def errors() -> Iterator[str]:
 
 
 def adapters() -> Iterator[str]:
-    yield from ("", "## Adapters", "", "| `model_type` | serves | own task keys |", "|---|---|---|")
+    yield from ("", "## Adapters", "")
+    yield "Which one serves a file is told by the file's content, or by the task's `model_type`. `zeromind adapters` shows what is installed."
+    yield "Formats that can carry code are loaded only where the operator allows it (`allow_code`, `code_roots`, `--allow-code`)."
     for name, target in plugins.ADAPTERS.items():
         adapter = importing.load(target)
-        keys = "; ".join(f"`{key}`: {value}" for key, value in adapter.options.items())
-        yield f"| `{name}` | {adapter.formats} | {keys} |"
+        yield from ("", f"### `{name}`", "", f"{adapter.formats}. Can carry code: {adapter.code or 'none'}.", "")
+        if adapter.needs:
+            packages = ", ".join(f"`{module}`{f' {least} or newer' if least else ''}" for module, least in adapter.needs.items())
+            yield from (f"Needs {packages}: `pip install 'zeromind[{name}]'`.", "")
+        yield inspect.getdoc(adapter) or ""
+        if adapter.options:
+            yield from ("", "| task key | |", "|---|---|")
+            yield from (f"| `{key}` | {value} |" for key, value in adapter.options.items())
 
 
 def filters() -> Iterator[str]:

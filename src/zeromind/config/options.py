@@ -135,7 +135,7 @@ POOL: tuple[Option, ...] = (
 
 TASK: tuple[Option, ...] = (
     Option("id", "string", None, "Name under which the model is served: letters, digits, '.', '_', '-', at most 128."),
-    Option("model_type", "string", "", "Adapter to use (keras, sklearn, onnx, python, or your own); empty = recognised by content."),
+    Option("model_type", "string", "", "Adapter to use ('zeromind adapters' lists them), or your own; empty = recognised by content."),
     Option("model_file", "string", None, "Path of the model's file or folder."),
     Option("input_filters", "filters", {}, "Filters by input name, applied in order."),
     Option("output_filters", "filters", {}, "Filters by output name, applied in order."),
