@@ -22,6 +22,7 @@ ADAPTERS: Mapping[str, str] = {
     "keras": "zeromind.adapters.keras:KerasAdapter",
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
+    "caffe2": "zeromind.adapters.caffe2:Caffe2Adapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
     "tflite": "zeromind.adapters.tflite:TfliteAdapter",

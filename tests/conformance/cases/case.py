@@ -30,6 +30,10 @@ class Case:
     """How far floating outputs may be from the framework's own, of the number and in absolute terms; 0 = not at all."""
     task: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further keys of its task."""
+    also: tuple[str, ...] = ()
+    """Other adapters that recognise it, by design: the user is asked which is meant."""
+    cut: str = ""
+    """Which file of a folder is the one that matters when it is cut off."""
 
     @property
     def file(self):
