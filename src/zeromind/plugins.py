@@ -24,6 +24,7 @@ ADAPTERS: Mapping[str, str] = {
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "caffe2": "zeromind.adapters.caffe2:Caffe2Adapter",
     "python": "zeromind.adapters.python:PythonAdapter",
+    "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
     "tflite": "zeromind.adapters.tflite:TfliteAdapter",
 }
