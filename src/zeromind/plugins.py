@@ -23,6 +23,7 @@ ADAPTERS: Mapping[str, str] = {
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "caffe2": "zeromind.adapters.caffe2:Caffe2Adapter",
+    "transformers": "zeromind.adapters.transformers:TransformersAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
