@@ -27,6 +27,7 @@ ADAPTERS: Mapping[str, str] = {
     "xgboost": "zeromind.adapters.xgboost:XgboostAdapter",
     "lightgbm": "zeromind.adapters.lightgbm:LightgbmAdapter",
     "catboost": "zeromind.adapters.catboost:CatboostAdapter",
+    "openvino": "zeromind.adapters.openvino:OpenvinoAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
