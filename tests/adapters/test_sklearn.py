@@ -22,10 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+from zeromind import importing
 from zeromind.adapters import sklearn_file
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.sklearn import SklearnAdapter
+from zeromind.datatypes import as_bytes
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
@@ -340,3 +342,80 @@ def test_a_missing_package_is_named(tmp_path):
     with pytest.raises(ZeroMindError, match="pip install") as caught:
         SklearnAdapter(Source(file, allow_code=True))
     assert caught.value.kind is ErrorKind.MISSING_PACKAGE
+
+
+def test_a_class_instead_of_an_estimator_is_told_apart(tmp_path):
+    (tmp_path / "m").write_bytes(b"csklearn.linear_model\nRidge\n.")
+    with pytest.raises(ZeroMindError, match="the class Ridge itself: fit an estimator") as caught:
+        SklearnAdapter(Source(ModelFile(tmp_path / "m"), allow_code=True))
+    assert caught.value.kind is ErrorKind.LOAD_FAILED
+
+
+def test_a_task_may_ask_what_predicts_for_more(tmp_path):
+    model = KMeans(3, n_init=1, random_state=0).fit(X)
+    adapter = serve(model, tmp_path, (), (TensorSpec("label", "INT32", (None,)), TensorSpec("transform", "FP64", (None, 3))))
+    answer = adapter.predict({"input": ROWS})
+    np.testing.assert_array_equal(answer["transform"], model.transform(ROWS))
+    model = LinearSVC().fit(X, Y)
+    adapter = serve(model, tmp_path, (), (TensorSpec("score", "FP64", (None, 3)),))
+    np.testing.assert_array_equal(adapter.predict({"input": ROWS})["score"], model.decision_function(ROWS))
+
+
+def test_functions_that_look_at_all_rows_are_asked_request_by_request(tmp_path):
+    centred = FunctionTransformer(np.cumsum, kw_args={"axis": 0}, validate=True).fit(X)
+    assert not serve(centred, tmp_path).spec.batches
+    assert serve(FunctionTransformer(np.abs, validate=True).fit(X), tmp_path).spec.batches
+
+
+def boosters():
+    def xgboost_classifier():
+        return pytest.importorskip("xgboost").XGBClassifier(n_estimators=5, max_depth=2)
+
+    def xgboost_regressor():
+        return pytest.importorskip("xgboost").XGBRegressor(n_estimators=5, max_depth=2)
+
+    def lightgbm_classifier():
+        return pytest.importorskip("lightgbm").LGBMClassifier(n_estimators=5, min_child_samples=2, verbose=-1)
+
+    def lightgbm_regressor():
+        return pytest.importorskip("lightgbm").LGBMRegressor(n_estimators=5, min_child_samples=2, verbose=-1)
+
+    def catboost_classifier():
+        return pytest.importorskip("catboost").CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False)
+
+    def catboost_regressor():
+        return pytest.importorskip("catboost").CatBoostRegressor(iterations=5, verbose=False, allow_writing_files=False)
+
+    return [xgboost_classifier, xgboost_regressor, lightgbm_classifier, lightgbm_regressor, catboost_classifier, catboost_regressor]
+
+
+@pytest.mark.parametrize("frame", [False, True], ids=["array", "frame"])
+@pytest.mark.parametrize("booster", boosters())
+def test_boosted_trees_with_the_interface_of_estimators_are_served_with_what_is_missing(booster, frame, tmp_path):
+    holes = np.where(np.random.default_rng(0).uniform(size=X.shape) < 0.1, np.nan, X)
+    assert np.isnan(holes[::7]).any()
+    table = pytest.importorskip("pandas").DataFrame(holes, columns=list("abcd")) if frame else holes
+    with importing.silence():
+        model = booster().fit(table, Y)
+        expected = model.predict(table[::7])
+        chances = model.predict_proba(table[::7]) if hasattr(model, "predict_proba") else None
+    adapter = serve(model, tmp_path)
+    assert SklearnAdapter.recognises(ModelFile(tmp_path / "model"))
+    assert adapter.spec.batches
+    assert described(adapter.spec.inputs) == {"input": ("FP64", (None, 4))}
+    answer = adapter.predict({"input": holes[::7]})
+    np.testing.assert_array_equal(answer["prediction" if chances is None else "label"].reshape(expected.shape), expected)
+    if chances is not None:
+        np.testing.assert_array_equal(answer["probabilities"], chances)
+
+
+def test_catboosts_categories_are_texts(tmp_path):
+    pandas, catboost = pytest.importorskip("pandas"), pytest.importorskip("catboost")
+    table = pandas.DataFrame({"size": np.arange(30.0), "colour": ["red", "green", "blue"] * 10})
+    with importing.silence():
+        model = catboost.CatBoostClassifier(iterations=5, verbose=False, allow_writing_files=False, cat_features=["colour"])
+        model.fit(table, ["a", "b", "c"] * 10)
+    adapter = serve(model, tmp_path)
+    assert described(adapter.spec.inputs) == {"size": ("FP64", (None, 1)), "colour": ("BYTES", (None, 1))}
+    answer = adapter.predict({"size": np.arange(4.0)[:, None], "colour": as_bytes(table[["colour"]].to_numpy()[:4])})
+    assert answer["label"].tolist() == [[label.encode()] for label in model.predict(table[:4]).ravel()]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from zeromind import datatypes
-from zeromind.adapters import interface, sklearn_file
+from zeromind.adapters import batch, interface, sklearn_file
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.sklearn_table import Table
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+
+_FURTHER = {"transform": "transform", "score": "decision_function"}
+"""The methods that a task can ask for beside the usual ones, by the name of their output."""
 
 
 class _Answer(NamedTuple):
@@ -33,10 +37,11 @@ class SklearnAdapter(Adapter):
     - a classifier's ``label``, in the type of its classes, and ``probabilities`` FP64 ``[rows, classes]`` where it has them; with
       several targets ``label`` ``[rows, targets]`` and ``probabilities_0``, ``probabilities_1``, …
     - an outlier detector's ``label`` (1, or -1 for an outlier) and ``score``; a clusterer's ``label``
-    - a regressor's ``prediction``, ``[rows]`` or ``[rows, targets]``; a transformer's ``transform``
+    - a regressor's ``prediction``, ``[rows]`` or ``[rows, targets]``; a transformer's ``transform``; a density's ``score``
 
-    The task's or the archive's ``outputs`` choose among these by name, and only those are computed. A single one of any other name
-    gets the probabilities if it is floating with as many columns as there are classes, else the first of the above.
+    The task's or the archive's ``outputs`` choose among these by name, and only those are computed; there they may also ask what
+    predicts for its ``transform`` or its ``score`` (``decision_function``) where it has one. A single one of any other name gets the
+    probabilities if it is floating with as many columns as there are classes, else the first of the above.
     """
 
     name = "sklearn"
@@ -61,24 +66,31 @@ class SklearnAdapter(Adapter):
         self.require("sklearn")
         self._joblib = self.require("joblib")
         self._alone = source.threads == 1
+        # Of iterations that end early, of features without names: whoever serves a finished model can change nothing about it.
+        warnings.filterwarnings("ignore", module=r"sklearn\.")
         self._estimator, inputs, outputs = sklearn_file.load(source)
         outputs = source.outputs or outputs
         methods = _methods(self._estimator, source.file.path.name)
+        methods |= {spec.name: _FURTHER[spec.name] for spec in outputs if hasattr(self._estimator, _FURTHER.get(spec.name, ""))}
         self._table = Table(self._estimator, source.inputs or inputs)
         offered = self._probe(methods)
         self._answers = _chosen(offered, outputs)
         specs = tuple(answer.spec for answer in self._answers)
-        batches = all(spec.shape[:1] == (None,) for spec in (*self._table.inputs, *specs))
+        # Estimators take row by row, but functions of the user's own that a pipeline calls need not.
+        batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self._answer)
         self.spec = ModelSpec(self._table.inputs, specs, batches)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the estimator's own methods give for one batch."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
+        answer = interface.nothing(self.spec, inputs)
+        return self._answer(inputs) if answer is None else answer
+
+    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         table = self._table.build(inputs)
         methods = dict.fromkeys(answer.method for answer in self._answers)
         results = {method: self._call(method, table) for method in methods}
-        return {answer.spec.name: _fitted(results[answer.method], answer) for answer in self._answers}
+        rows = len(next(iter(inputs.values())))
+        return {answer.spec.name: _fitted(results[answer.method], answer, rows) for answer in self._answers}
 
     def _call(self, method: str, table: Any) -> Any:
         # A forest saved with n_jobs=-1 would start a thread per core for one row.
@@ -86,8 +98,10 @@ class SklearnAdapter(Adapter):
             return getattr(self._estimator, method)(table)
 
     def _probe(self, methods: Mapping[str, str]) -> dict[str, _Answer]:
-        """What the estimator offers, told from its answer to one row."""
-        table = self._table.build(self._table.sample())
+        """What the estimator offers, told from its answer to two rows: to one alone some leave out a dimension."""
+        row = self._table.sample()
+        several = all(spec.shape[:1] == (None,) for spec in self._table.inputs)
+        table = self._table.build({name: np.concatenate([array, array]) for name, array in row.items()} if several else row)
         offered: dict[str, _Answer] = {}
         for name, method in methods.items():
             try:
@@ -95,7 +109,7 @@ class SklearnAdapter(Adapter):
             except Exception as error:
                 if offered:
                     continue  # some have predict_proba only to say that they were not trained for it
-                text = f"{method} fails on a row of the inputs {_shown(self._table.inputs)}: {str(error).partition(chr(10))[0]}"
+                text = f"{method} fails on rows of the inputs {_shown(self._table.inputs)}: {str(error).partition(chr(10))[0]}"
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"{text}; check the estimator, or give 'inputs' in the task") from error
             parts = {f"{name}_{target}": part for target, part in enumerate(result)} if isinstance(result, list) else {name: result}
             for target, (own, part) in enumerate(parts.items()):
@@ -107,9 +121,13 @@ class SklearnAdapter(Adapter):
 
 def _methods(estimator: Any, file: str) -> dict[str, str]:
     """The methods to serve, by the name of their output."""
+    if isinstance(estimator, type):
+        text = f"{file} holds the class {estimator.__name__} itself: fit an estimator of it, and save that"
+        raise ZeroMindError(ErrorKind.LOAD_FAILED, text, estimator.__name__)
     if not hasattr(estimator, "predict"):
-        if hasattr(estimator, "transform"):
-            return {"transform": "transform"}
+        for name, method in (("transform", "transform"), ("score", "score_samples")):
+            if hasattr(estimator, method):
+                return {name: method}
         text = f"{file} holds {type(estimator).__name__}, which has neither predict nor transform: save an estimator that can serve"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, type(estimator).__name__)
     from sklearn import base
@@ -119,7 +137,7 @@ def _methods(estimator: Any, file: str) -> dict[str, str]:
         return {"label": "predict", "probabilities": "predict_proba"}
     if kind == "outlier_detector":
         return {"label": "predict", "score": "decision_function"}
-    return {"label" if kind in ("classifier", "clusterer") or hasattr(estimator, "classes_") else "prediction": "predict"}
+    return {"label" if kind in ("classifier", "clusterer") or len(getattr(estimator, "classes_", ())) else "prediction": "predict"}
 
 
 def _kind(estimator: Any, base: Any) -> str:
@@ -147,7 +165,7 @@ def _chosen(offered: Mapping[str, _Answer], outputs: Sequence[TensorSpec]) -> li
         sample = np.zeros([1, *(size or 0 for size in own.shape[1:])], own.dtype)
         numbers = "BYTES" not in (own.datatype, spec.datatype)
         castable = np.can_cast(own.dtype, spec.dtype, "same_kind") if numbers else spec.datatype == "BYTES"
-        if not castable or _reshaped(sample, spec) is None:
+        if not castable or _reshaped(sample, spec, 1) is None:
             gives = f"{datatypes.type_name(own.datatype)} {own.shown_shape()}"
             asked = f"{datatypes.type_name(spec.datatype)} {spec.shown_shape()}"
             text = f"output {spec.name!r} would be {gives} ({own.name}), which is no {asked}: correct its type or shape"
@@ -163,19 +181,19 @@ def _meant(offered: Mapping[str, _Answer], spec: TensorSpec) -> _Answer:
     return next(iter(offered.values()))
 
 
-def _fitted(result: Any, answer: _Answer) -> Tensor:
+def _fitted(result: Any, answer: _Answer, rows: int) -> Tensor:
     array = _dense(result if answer.target is None else result[answer.target])
-    reshaped = _reshaped(array, answer.spec)
+    reshaped = _reshaped(array, answer.spec, rows)
     if reshaped is None:
         raise RuntimeError(f"{answer.method} gave shape {list(array.shape)} for output {answer.spec.name!r}")
     return datatypes.as_bytes(reshaped) if answer.spec.datatype == "BYTES" else reshaped.astype(answer.spec.dtype, copy=False)
 
 
-def _reshaped(array: Tensor, spec: TensorSpec) -> Tensor | None:
-    """The array in the spec's shape, such as a column for ``[rows, 1]``; None where its rows do not fill it."""
+def _reshaped(array: Tensor, spec: TensorSpec, rows: int) -> Tensor | None:
+    """The array in the spec's shape, such as a column for ``[rows, 1]``; None where it does not fill it."""
     if spec.fits(array.shape):
         return array
-    shape = [len(array), *(-1 if size is None else size for size in spec.shape[1:])]
+    shape = [rows, *(-1 if size is None else size for size in spec.shape[1:])]
     try:
         reshaped = array.reshape(shape)
     except ValueError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,17 +20,23 @@ from zeromind.tensors import Tensor, TensorSpec
 class Table:
     """Makes of named arrays what the estimator was trained on: an array, a list of texts, or a DataFrame.
 
-    ``inputs`` are the task's, or empty: then a text pipeline takes ``input`` BYTES ``[None]``, columns of one kind are one ``input``
+    ``inputs`` are the task's, or empty: then a text pipeline takes ``input`` BYTES ``[None]``, a LabelEncoder or LabelBinarizer
+    ``input`` ``[None]`` in the type of its classes, columns of one kind are one ``input``
     ``[None, features]``, FP64 or BYTES, and columns of different kinds are an input each, ``[None, 1]``, named as in training.
     Raises INPUT_SPEC where the estimator does not tell, MISSING_PACKAGE where it needs pandas.
     """
 
     def __init__(self, estimator: Any, inputs: Sequence[TensorSpec]) -> None:
+        self._estimator = estimator
         names = getattr(estimator, "feature_names_in_", None)
         self._names = None if names is None else [str(name) for name in names]
         first = list(_first_steps(estimator))
         self._is_text = any(hasattr(step, "build_analyzer") for step in first)
-        self._samples = [] if self._is_text else _samples(estimator, first, getattr(estimator, "n_features_in_", 0))
+        # What encodes a target takes no table, but the target alone.
+        self._is_target = type(estimator).__name__ in ("LabelEncoder", "LabelBinarizer") and hasattr(estimator, "classes_")
+        self._samples: list[Any] = list(estimator.classes_[:1]) if self._is_target else []
+        if not self._is_target and not self._is_text:
+            self._samples = _samples(estimator, first, _width(estimator))
         self.inputs = tuple(inputs) or self._own()
         # Estimators of scikit-learn take an array just as well, three times as fast; one that picks columns by name does not.
         by_name = any(type(step).__name__ in ("ColumnTransformer", "FunctionTransformer") for step in first)
@@ -42,14 +47,12 @@ class Table:
                 text = "the estimator was trained on a DataFrame and picks its columns by name: pip install pandas"
                 raise ZeroMindError(ErrorKind.MISSING_PACKAGE, text, "pandas")
             self._pandas = importlib.import_module("pandas")
-        elif self._names is not None:
-            warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
 
     def build(self, inputs: Mapping[str, Tensor]) -> Any:
         """The table of a batch: rows are its first dimension, columns the features in the order of training."""
         arrays = {spec.name: inputs[spec.name] for spec in self.inputs}
         arrays = {name: datatypes.as_text(array) if array.dtype.hasobject else array for name, array in arrays.items()}
-        if self._is_text and len(arrays) == 1:
+        if (self._is_text or self._is_target) and len(arrays) == 1:
             return next(iter(arrays.values())).reshape(-1)
         flat = {name: array.reshape(len(array), -1) for name, array in arrays.items()}
         if self._pandas is not None:
@@ -86,13 +89,15 @@ class Table:
     def _own(self) -> tuple[TensorSpec, ...]:
         if self._is_text:
             return (TensorSpec("input", "BYTES", (None,)),)
+        if self._is_target:
+            return (TensorSpec("input", datatypes.datatype_of(np.array(self._samples).dtype), (None,)),)
         kinds = ["BYTES" if isinstance(sample, str) else "FP64" for sample in self._samples]
         if not kinds:
             text = "the estimator does not tell its inputs: check that it is fitted, or give 'inputs' in the task"
             raise ZeroMindError(ErrorKind.INPUT_SPEC, text)
         if len(set(kinds)) == 1:
             return (TensorSpec("input", kinds[0], (None, len(kinds))),)
-        names = self._names or [f"input_{index}" for index in range(len(kinds))]
+        names = self._names or getattr(self._estimator, "feature_names_", None) or [f"input_{index}" for index in range(len(kinds))]
         return tuple(TensorSpec(name, kind, (None, 1)) for name, kind in zip(names, kinds, strict=True))
 
 
@@ -115,6 +120,13 @@ def _first_steps(estimator: Any) -> Iterator[Any]:
             yield from _first_steps(inner)
 
 
+def _width(estimator: Any) -> int:
+    """How many features it takes, 0 where it does not tell."""
+    # CatBoost forgets the number in a pickle, but not the names; an isotonic regression has but one.
+    named = len(getattr(estimator, "feature_names_", ()))
+    return getattr(estimator, "n_features_in_", 0) or named or int(hasattr(estimator, "X_thresholds_"))
+
+
 def _samples(estimator: Any, first: Sequence[Any], count: int) -> list[Any]:
     """A value for each feature: a text where the estimator has learnt texts there, else a number."""
     samples: list[Any] = [0.0] * count
@@ -127,6 +139,8 @@ def _samples(estimator: Any, first: Sequence[Any], count: int) -> list[Any]:
                 texts = [""] if any(hasattr(inner, "build_analyzer") for inner in steps) else _samples(part, steps, len(places))
                 for place, sample in zip(places, texts, strict=False):
                     samples[place] = sample
+        for place in step.get_cat_feature_indices() if hasattr(step, "get_cat_feature_indices") else ():
+            samples[place] = ""
         for index, learnt in enumerate(_learnt(step)[:count]):
             samples[index] = learnt
     return samples
