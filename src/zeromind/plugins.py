@@ -22,6 +22,7 @@ ADAPTERS: Mapping[str, str] = {
     "keras": "zeromind.adapters.keras:KerasAdapter",
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
+    "torch": "zeromind.adapters.torch:TorchAdapter",
     "caffe2": "zeromind.adapters.caffe2:Caffe2Adapter",
     "transformers": "zeromind.adapters.transformers:TransformersAdapter",
     "xgboost": "zeromind.adapters.xgboost:XgboostAdapter",
