@@ -298,6 +298,26 @@ def test_wrong_task_keys(shop, name, options, words):
     assert words in text
 
 
+def test_weights_in_several_files(copy):
+    folder = copy("base")
+    expected = load(folder).predict({"text": texts(*TEXTS)})["embedding"]
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    shards = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(weights)}
+    for shard in sorted(set(shards.values())):
+        save_file({name: weights[name] for name in weights if shards[name] == shard}, folder / shard, {"format": "pt"})
+    index = {"metadata": {"total_size": 1}, "weight_map": shards}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
+    assert recognised(folder)
+    np.testing.assert_array_equal(load(folder).predict({"text": texts(*TEXTS)})["embedding"], expected)
+    for odd in ("../classes/model.safetensors", "/tmp/model.safetensors", "..", 7):
+        change(folder, f"{WEIGHTS}.index.json", weight_map={**shards, next(iter(shards)): odd})
+        kind, text = refusal(folder)
+        assert (kind, "which is no file in its folder" in text) == (ErrorKind.LOAD_FAILED, True)
+
+
 def test_an_architecture_without_a_task(copy):
     folder = copy("base")
     change(folder, architectures=["BertForQuestionAnswering"])
@@ -350,6 +370,16 @@ def test_a_text_may_be_empty_if_the_tokenizer_makes_something_of_it(copy):
         with pytest.raises(ZeroMindError, match="a text is empty") as caught:
             adapter.predict({"text": rows})
         assert caught.value.kind is ErrorKind.INVALID_INPUT
+
+
+def test_a_tokenizer_that_makes_nothing_of_the_rows_it_is_tried_on(copy):
+    folder = copy("classes")
+    path = folder / "tokenizer.json"
+    found = json.loads(path.read_text())
+    vocabulary = {**dict(zip(SPECIAL, range(5), strict=True)), **{letter: 5 + place for place, letter in enumerate("xyz")}}
+    path.write_text(json.dumps({**found, "post_processor": None, "model": {"type": "BPE", "vocab": vocabulary, "merges": []}}))
+    change(folder, "tokenizer_config.json", unk_token=None)
+    assert load(folder).predict({"text": texts("x", "zxy")})["scores"].shape == (2, 3)
 
 
 def test_a_long_text_is_cut(shop):

@@ -136,8 +136,11 @@ class TransformersAdapter(Adapter):
     def _rows_are_apart(self, loader: Loader) -> bool:
         """Whether a short row gets beside a longer one the answer that it gets alone; loads what the first request would wait for."""
         samples = self._head.samples()
-        with importing.silence():
-            together, alone = self._answer(samples), self._answer({name: rows[:1] for name, rows in samples.items()})
+        try:
+            with importing.silence():
+                together, alone = self._answer(samples), self._answer({name: rows[:1] for name, rows in samples.items()})
+        except ZeroMindError:
+            return False  # its tokenizer makes nothing of these: nothing is known
         tolerance = _HALF_TOLERANCE if loader.half else _TOLERANCE
         return all(_alike(alone[name], both[:1], tolerance) for name, both in together.items() if both.dtype.kind == "f")
 

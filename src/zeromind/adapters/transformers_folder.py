@@ -15,7 +15,8 @@ CONFIG, MODULES = "config.json", "modules.json"
 _OTHERS = ("MLmodel", "skill.py", "saved_model.pb")
 """Files that make a folder another adapter's, whatever else lies in it."""
 _WEIGHTS = re.compile(r"(model[\w.-]*\.safetensors|pytorch_model[\w.-]*\.bin)(\.index\.json)?")
-_MOST_BYTES = 1 << 24
+_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_MOST_BYTES = 1 << 25
 _NAMES_CODE = (CONFIG, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _FAULTS = (OSError, ValueError, RecursionError)
 
@@ -66,6 +67,11 @@ def look_into(file: ModelFile) -> Folder:
     folder = _found(file.path)
     if (folder.path / "adapter_config.json").is_file():
         raise _broken(file.path, "holds a PEFT adapter, which names its model elsewhere: merge the two and save the result")
+    for name in _INDEXES:
+        shards = folder.settings(name).get("weight_map", {})
+        for shard in set(map(str, shards.values())) if isinstance(shards, dict) else [str(shards)]:
+            if Path(shard).name != shard or not (folder.path / shard).is_file():
+                raise _broken(folder.path / name, f"names {shard!r}, which is no file in its folder")
     return folder
 
 

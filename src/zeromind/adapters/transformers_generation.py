@@ -50,6 +50,8 @@ class TextGeneration(Head):
         self._most = settings.count(loader.options, "max_new_tokens", min(_USUAL, self._places), min(_MOST, self._places))
         # A thread of its own for good: the library's loop runs in it while pieces are sent, and keeps its own threads.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "generation")
+        with contextlib.suppress(ZeroMindError):  # this text need not be one for it; what the model itself raises is worth to know now
+            list(self.stream({"text_input": np.array([b"a"], object)}, {"max_new_tokens": 1}))
 
     def answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """All of the text in one piece, by the model's own settings."""
