@@ -29,6 +29,7 @@ ADAPTERS: Mapping[str, str] = {
     "lightgbm": "zeromind.adapters.lightgbm:LightgbmAdapter",
     "catboost": "zeromind.adapters.catboost:CatboostAdapter",
     "openvino": "zeromind.adapters.openvino:OpenvinoAdapter",
+    "opencv": "zeromind.adapters.opencv:OpencvAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
