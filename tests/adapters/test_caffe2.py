@@ -352,6 +352,16 @@ class TestRefusals:
         ):
             assert part in text
 
+    def test_operators_that_lack_inputs_or_have_impossible_arguments(self, tmp_path):
+        for step in (
+            operator("FC", ["x", "w"], ["y"]),
+            operator("FC", ["x", "w", "b"], ["y"], axis_w=1 << 40, axis=2),
+            operator("Add", ["x"], ["y"]),
+        ):
+            kind, text = refusal(pair(tmp_path, [step], {"w": numbers(2, 5), "b": numbers(2)[:0]}), ROWS)
+            assert kind is ErrorKind.LOAD_FAILED
+        assert "Add with 1 inputs and such arguments" in text
+
     def test_interfaces_come_from_the_task(self, tmp_path):
         folder = pair(tmp_path, [operator("Relu", ["x"], ["y"])])
         kind, text = refusal(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zeromind.tensors import Shape, Tensor, TensorSpec
 # The last set in which Softmax flattens as Caffe2's does, and sizes are attributes.
 _OPSET, _IR_VERSION = 12, 7
 _ROWS = "rows"
+_NONE: Mapping[str, Any] = {}
 
 
 class Graph:
@@ -90,6 +91,12 @@ class Graph:
     def add(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         """Add an ONNX operator; everything by ONNX names."""
         self._nodes.append(self._onnx.helper.make_node(kind, inputs, outputs, **attributes))
+
+    def alike(self, operator: Operator, kind: str, attributes: Mapping[str, Any] = _NONE, rank: int | None = None) -> None:
+        """Add an operator that takes the same inputs in ONNX, and gives the first output, which has the first input's rank or another."""
+        inputs = [self.read(blob) for blob in operator.inputs]
+        rank = self.rank(operator.inputs[0]) if rank is None else rank
+        self.add(kind, inputs, [self.write(operator.outputs[0], rank)], **attributes)
 
     def model(self, outputs: Sequence[str]) -> bytes:
         """The ONNX model, with these blobs for outputs; of what type and shape they are is left to who infers it."""
