@@ -362,6 +362,12 @@ class TestRefusals:
             assert kind is ErrorKind.LOAD_FAILED
         assert "Add with 1 inputs and such arguments" in text
 
+    def test_what_fills_blobs_from_elsewhere_is_not_supported(self, tmp_path):
+        folder = pair(tmp_path, [operator("Add", ["x", "w"], ["y"])], fills=[operator("Load", [], ["w"], db="/etc/passwd")])
+        kind, text = refusal(folder, ROWS)
+        assert kind is ErrorKind.LOAD_FAILED
+        assert "not supported of Caffe2: Load" in text
+
     def test_interfaces_come_from_the_task(self, tmp_path):
         folder = pair(tmp_path, [operator("Relu", ["x"], ["y"])])
         kind, text = refusal(folder)

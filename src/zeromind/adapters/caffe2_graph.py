@@ -74,7 +74,7 @@ class Graph:
 
     def write(self, blob: str, rank: int) -> str:
         """The ONNX name of a blob's next value, of so many dimensions."""
-        self._left[blob] -= 1
+        self._left[blob] = self._left.get(blob, 1) - 1
         last = not self._left[blob] and all(spec.name != blob for spec in self._inputs)
         self._names[blob] = blob if last else f"{blob}/{self._left[blob]}"
         self._ranks[self._names[blob]] = rank
