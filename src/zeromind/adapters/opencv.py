@@ -126,7 +126,7 @@ class OpencvAdapter(Adapter):
             }
             try:
                 return self._answer({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}), ""
-            except self._cv2.error as error:
+            except (self._cv2.error, ValueError, MemoryError) as error:
                 reason = reason or opencv_net.reason_of(error)
         return {}, reason
 

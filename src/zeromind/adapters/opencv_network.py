@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, Union
 
@@ -32,7 +32,7 @@ def inputs_of(parts: Parts) -> Inputs:
             return _caffe(parse(_text(path)))
         if parts.kind == "graph":
             return _described(parse(_text(parts.network))) if parts.network else _graph(parts.weights)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         text = f"{path.name} does not describe a network ({error}): is it cut off or damaged?"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, path.name) from None
     return {}
@@ -89,7 +89,7 @@ def _messages(message: Message, *path: str) -> list[Message]:
 
 
 def _sizes(shape: Message) -> Shape:
-    return tuple(int(size) for size in _texts(shape, "dim"))
+    return _opened(int(size) for size in _texts(shape, "dim"))
 
 
 def _caffe(network: Message) -> Inputs:
@@ -97,7 +97,7 @@ def _caffe(network: Message) -> Inputs:
     shapes: list[Shape] = [_sizes(shape) for shape in _messages(network, "input_shape")]
     if not shapes:
         sizes = [int(size) for size in _texts(network, "input_dim")]
-        shapes = [tuple(sizes[at : at + 4]) for at in range(0, len(sizes), 4)]
+        shapes = [_opened(sizes[at : at + 4]) for at in range(0, len(sizes), 4)]
     for layer in [*_messages(network, "layer"), *_messages(network, "layers")]:
         if "Input" in _texts(layer, "type"):
             tops = _texts(layer, "top")
@@ -158,6 +158,11 @@ def _size(data: protobuf.Data, span: protobuf.Span) -> int:
 
 
 def _ordered(sizes: Sequence[int], channels_first: bool) -> Shape | None:
-    """A shape as OpenCV takes it: TensorFlow has the channels of pictures last. Sizes below nothing are open."""
-    shape = tuple(size if 0 <= size < 1 << 31 else None for size in sizes)
+    """A shape as OpenCV takes it: TensorFlow has the channels of pictures last."""
+    shape = _opened(sizes)
     return ((shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 and not channels_first else shape) or None
+
+
+def _opened(sizes: Iterable[int]) -> Shape:
+    """A shape in which sizes of nothing and below are open."""
+    return tuple(size if 0 < size < 1 << 31 else None for size in sizes)
