@@ -160,6 +160,26 @@ class TestCaffe:
         assert (adapter.spec.batches, adapter.spec.outputs[0].shape) == (False, (1, 8))
         np.testing.assert_array_equal(adapter.predict({"data": X[:2]})["y"], X[:2].reshape(1, 8))
 
+    def test_detectors_give_as_many_boxes_as_they_may_find_and_are_no_batch(self, tmp_path):
+        prototxt = """input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
+            layer { name: "loc" type: "Convolution" bottom: "data" top: "loc" convolution_param { num_output: 4 kernel_size: 4 stride: 4 } }
+            layer { name: "conf" type: "Convolution" bottom: "data" top: "conf"
+                    convolution_param { num_output: 2 kernel_size: 4 stride: 4 } }
+            layer { name: "prior" type: "PriorBox" bottom: "loc" bottom: "data" top: "prior"
+                    prior_box_param { min_size: 3 clip: true variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 } }
+            layer { name: "flatloc" type: "Flatten" bottom: "loc" top: "flatloc" }
+            layer { name: "flatconf" type: "Flatten" bottom: "conf" top: "flatconf" }
+            layer { name: "boxes" type: "DetectionOutput" bottom: "flatloc" bottom: "flatconf" bottom: "prior" top: "boxes"
+                    detection_output_param { num_classes: 2 share_location: true background_label_id: 0 confidence_threshold: 0.5
+                                             nms_param { nms_threshold: 0.9 top_k: 50 } keep_top_k: 50 code_type: CENTER_SIZE } }"""
+        arrays = weights((4, 3, 4, 4), (4,), (2, 3, 4, 4), (2,))
+        adapter = caffe(
+            tmp_path, prototxt, *(caffe_layer(name, "Convolution", *arrays[at : at + 2]) for name, at in (("loc", 0), ("conf", 2)))
+        )
+        (output,) = adapter.spec.outputs
+        assert (adapter.spec.batches, adapter.spec.inputs[0].shape, output.shape) == (False, (1, 3, 8, 8), (1, 1, 50, 7))
+        assert adapter.predict({"data": PICTURES[:1, :, :8, :8]})["boxes"].shape == (1, 1, 50, 7)
+
     def test_a_task_that_gives_a_number_of_rows_has_them_run_one_by_one(self, tmp_path):
         caffe_pair(tmp_path)
         adapter = serve(tmp_path, TensorSpec("data", "FP32", (2, 3, 12, 10)))
@@ -265,7 +285,7 @@ class TestDarknet:
         (tmp_path / "b").write_bytes(struct.pack("<iiiq", 0, 2, 0, 0) + b"".join(part.tobytes() for part in parts))
         adapter = serve(tmp_path)
         (output,) = adapter.spec.outputs
-        assert adapter.spec.batches
+        assert (adapter.spec.batches, output.shape) == (True, (None, 60, 6))
         together = adapter.predict({"data": PICTURES})[output.name]
         assert together.shape == (5, 60, 6)
         for row in range(5):

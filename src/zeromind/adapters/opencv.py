@@ -16,8 +16,6 @@ from zeromind.tensors import ModelSpec, Shape, Tensor, TensorSpec
 
 _CONFIG, _DEPLOYFILE = "config", "deployfile"
 _UNNAMED = ""
-_OF_ANY_SIZE = {"DetectionOutput", "Proposal", "Region"}
-"""Layers that give as many boxes as they find."""
 _SIZES = (64, 16, 256, 5, 1)
 """Of dimensions that are open, to see of how many dimensions the outputs are."""
 
@@ -131,7 +129,7 @@ class OpencvAdapter(Adapter):
         return {}, reason
 
     def _outputs(self, inputs: tuple[TensorSpec, ...], results: Mapping[str, Tensor], source: Source) -> tuple[TensorSpec, ...]:
-        known = not any(None in spec.shape[1:] for spec in inputs) and not _OF_ANY_SIZE & set(self._net.getLayerTypes())
+        known = not any(None in spec.shape[1:] for spec in inputs)
         first: tuple[int | None, ...]
         found = []
         for name, array in results.items():
