@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from zeromind.adapters import keras_classes
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.keras_hdf5 import CONFIG_BYTES, first_line
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -61,7 +62,8 @@ def load_hdf5(keras: Any, path: Path, allow_code: bool) -> Any:
     """The model in an HDF5 file that Keras 3 itself wrote. Raises LOAD_FAILED."""
     try:
         with _named(path, ".h5") as named:
-            return keras.saving.load_model(named, compile=False, safe_mode=not allow_code)
+            classes = keras_classes.unfound(keras)
+            return keras.saving.load_model(named, custom_objects=classes, compile=False, safe_mode=not allow_code)
     except Exception as error:
         raise _failed(path, f"cannot be loaded: {first_line(error)}") from error
 
