@@ -42,13 +42,18 @@ class Values:
     def given(self, results: Sequence[Any]) -> list[Tensor]:
         """Arrays of a model's results, tensors or numbers; they view the tensors' memory."""
         torch = self._torch
-        tensors = [result.detach() if isinstance(result, torch.Tensor) else torch.as_tensor(result) for result in results]
-        away = any(tensor.is_cuda for tensor in tensors)
-        if away:
+        tensors = [result if isinstance(result, torch.Tensor) else torch.as_tensor(result) for result in results]
+        if self._device.type != "cpu":
             # Into page-locked memory, all of them at once.
             tensors = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
             torch.cuda.current_stream(self._device).synchronize()
-        return [(tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy() for tensor in tensors]
+        return [self._array(tensor) for tensor in tensors]
+
+    def _array(self, tensor: Any) -> Tensor:
+        if tensor.requires_grad:
+            tensor = tensor.detach()
+        array: Tensor = (tensor.float() if tensor.dtype == self._torch.bfloat16 else tensor).numpy()
+        return array
 
     def spec_of(self, name: str, value: Any, shape: Sequence[int | None]) -> TensorSpec:
         """How a result, or a tensor that only looks like one, is described. Raises LOAD_FAILED for what no wire can carry."""
