@@ -158,6 +158,41 @@ class TestFlavours:
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
         assert done.stdout == "[b'a'] False\n"
 
+    @pytest.mark.parametrize("form", ["xgb", "lgb", "lgb_wrapper", "cbm", "catboost_onnx"])
+    def test_boosted_trees_are_their_adapters(self, tmp_path, form):
+        path, classes, rows = tmp_path / "m", np.array([0, 1, 2, 1, 0]), ROWS.astype(np.float32)
+        with importing.silence():
+            if form == "xgb":
+                xgboost, module = pytest.importorskip("xgboost"), pytest.importorskip("mlflow.xgboost")
+                model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, min_child_weight=0).fit(rows, classes)
+                module.save_model(model, path, pip_requirements=[])
+            elif form.startswith("lgb"):
+                lightgbm, module = pytest.importorskip("lightgbm"), pytest.importorskip("mlflow.lightgbm")
+                model = lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, min_child_samples=1, verbose=-1).fit(rows, classes)
+                module.save_model(model if form == "lgb_wrapper" else model.booster_, path, pip_requirements=[])
+            else:
+                catboost, module = pytest.importorskip("catboost"), pytest.importorskip("mlflow.catboost")
+                model = catboost.CatBoostClassifier(iterations=3, thread_count=1, verbose=0, allow_writing_files=False).fit(rows, classes)
+                module.save_model(model, path, pip_requirements=[], format="cbm" if form == "cbm" else "onnx")
+            expected = model.predict_proba(rows)
+        code = {"lgb_wrapper": "types that skops does not trust"}.get(form, "")
+        assert MlflowAdapter.carries_code(ModelFile(path)) == code
+        adapter = serve(path, allow_code=bool(code))
+        (spec,) = adapter.spec.inputs
+        np.testing.assert_allclose(adapter.predict({spec.name: rows.astype(spec.dtype)})["probabilities"], expected, rtol=1e-5)
+
+    def test_the_signature_describes_what_torch_does_not(self, tmp_path):
+        torch, module = pytest.importorskip("torch"), pytest.importorskip("mlflow.pytorch")
+        model, rows = torch.nn.Linear(4, 3).eval(), ROWS.astype(np.float32)
+        expected = model(torch.from_numpy(rows)).detach().numpy()
+        with importing.silence():
+            known = signature(rows, expected)
+            module.save_model(model, tmp_path / "m", pip_requirements=[], serialization_format="pickle", signature=known)
+        adapter = serve(tmp_path / "m")
+        assert adapter.spec.inputs == (TensorSpec("input", "FP32", (None, 4)),)
+        (answer,) = adapter.predict({"input": rows}).values()
+        np.testing.assert_allclose(answer, expected, rtol=1e-5)
+
     def test_types_that_skops_is_told_to_trust_need_the_operators_word(self, tmp_path):
         path = save_sklearn(tmp_path / "m", classifier(), serialization_format="skops", skops_trusted_types=["builtins.dict"])
         assert MlflowAdapter.carries_code(ModelFile(path)) == "types that skops does not trust"

@@ -28,15 +28,23 @@ _FLAVOURS = re.compile(rb"^flavors:[ \t]*\r?\n[ \t]+[\w.\"'-]+:", re.MULTILINE)
 _PYFUNC = "python_function"
 
 _ADAPTERS = {
+    "catboost": "zeromind.adapters.catboost:CatboostAdapter",
     "keras": "zeromind.adapters.keras:KerasAdapter",
+    "lightgbm": "zeromind.adapters.lightgbm:LightgbmAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
+    "torch": "zeromind.adapters.torch:TorchAdapter",
+    "xgboost": "zeromind.adapters.xgboost:XgboostAdapter",
 }
 _SERVED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "onnx": (("data",), ("onnx",)),
     "sklearn": (("pickled_model",), ("sklearn",)),
+    "xgboost": (("data",), ("xgboost", "sklearn")),
+    "lightgbm": (("data",), ("lightgbm", "sklearn")),
+    "catboost": (("data",), ("catboost", "onnx")),
     "keras": (("data/model.keras", "data/model.h5"), ("keras",)),
     "tensorflow": (("data/model.keras", "data/model.h5"), ("keras",)),
+    "pytorch": (("model_data/model.pt2", "model_data/model.pth"), ("torch",)),
 }
 """For a flavour: where its model may be, as a key of the flavour and what follows its value, and adapters that may know the file."""
 
