@@ -30,6 +30,7 @@ ADAPTERS: Mapping[str, str] = {
     "catboost": "zeromind.adapters.catboost:CatboostAdapter",
     "openvino": "zeromind.adapters.openvino:OpenvinoAdapter",
     "opencv": "zeromind.adapters.opencv:OpencvAdapter",
+    "tensorrt": "zeromind.adapters.tensorrt:TensorrtAdapter",
     "python": "zeromind.adapters.python:PythonAdapter",
     "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
