@@ -1,4 +1,5 @@
 import struct
+import time
 
 import cv2
 import numpy as np
@@ -448,6 +449,12 @@ class TestRecognising:
         for path in tmp_path.iterdir():
             expected = {"pbtxt": set(), "graph": {"opencv", "tensorflow"} & set(ADAPTERS)}.get(path.name, {"opencv"})
             assert {adapter.name for adapter in Plugins().adapters() if adapter.recognises(ModelFile(path))} == expected
+
+    @pytest.mark.parametrize("text", [b"#", b"#\n", b"\n", b" ", b"layer ", b"[a]\n", b"name: "])
+    def test_long_texts_cost_little(self, text):
+        start = time.perf_counter()
+        opencv_file.kind_of(text * (65536 // len(text)))
+        assert time.perf_counter() - start < 5
 
     @given(st.binary(max_size=80), st.sampled_from([b"", b"\x0a\x03net", b"\x04\0\0\0\x01\0\0\0", b"[net]\n", b"layer {"]))
     def test_noise_is_bearable(self, noise, head):

@@ -27,13 +27,13 @@ _IDENTIFIER = re.compile(rb"[A-Za-z_]\w{0,99}")
 _TORCH7 = re.compile(rb"\x04\0\0\0....(?:\x03\0\0\0V 1)?(....)((?:nn|cunn|cudnn|fbcunn)\.\w+)", re.DOTALL)
 _TORCH7_TEXT = re.compile(rb"4\n\d+\n(?:3\nV 1\n)?\d+\n(?:nn|cunn|cudnn|fbcunn)\.\w+\n")
 _TEXTS: Mapping[Kind, tuple[re.Pattern[str], ...]] = {
-    "cfg": (re.compile(r"\A(?:\s|[#;][^\n]*)*\[net(?:work)?\]"), re.compile(r"^[ \t]*\[(?!net)\w+\]", re.MULTILINE)),
+    "cfg": (re.compile(r"\A(?:\s|[#;][^\n]*\n)*\[net(?:work)?\]"), re.compile(r"^[ \t]*\[(?!net)\w+\]", re.MULTILINE)),
     "prototxt": (
-        re.compile(r"\A(?:\s|#[^\n]*)*(?:name|input|input_dim|input_shape|state|force_backward|debug_info|layers?)\s*[:{]"),
+        re.compile(r"\A(?:\s|#[^\n]*\n)*(?:name|input|input_dim|input_shape|state|force_backward|debug_info|layers?)\s*[:{]"),
         re.compile(r"\blayers?\s*\{"),
         re.compile(r"\b(?:type|bottom|top)\s*:"),
     ),
-    "pbtxt": (re.compile(r"\A(?:\s|#[^\n]*)*(?:node|library|versions)\s*\{"), re.compile(r"\bnode\s*\{"), re.compile(r"\bop\s*:")),
+    "pbtxt": (re.compile(r"\A(?:\s|#[^\n]*\n)*(?:node|library|versions)\s*\{"), re.compile(r"\bnode\s*\{"), re.compile(r"\bop\s*:")),
 }
 _PAIRS: Mapping[Kind, Kind] = {"caffemodel": "prototxt", "weights": "cfg", "graph": "pbtxt"}
 _ALONE: tuple[Kind, ...] = ("graph", "torch7", "torch7 text")
