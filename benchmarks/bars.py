@@ -31,7 +31,7 @@ SCRIPTS = {
     "calls": "peers/calls.py",
     **{
         name: f"{name}.py"
-        for name in ("end_to_end", "transport", "neighbour", "cold_start", "memory", "batching", "codec", "shared_memory")
+        for name in ("end_to_end", "transport", "neighbour", "cold_start", "memory", "batching", "codec", "shared_memory", "adapters")
     },
 }
 

@@ -25,7 +25,7 @@ def rewrite(file: Path, documents: Documents) -> None:
 
 def lines(documents: Documents) -> list[str]:
     """What stands between the markers."""
-    return ["", *where(documents), "", *bars(documents), *peers(documents), *calls(documents), *wires(documents), ""]
+    return ["", *where(documents), "", *bars(documents), *peers(documents), *calls(documents), *wires(documents), *adapters(documents), ""]
 
 
 def where(documents: Documents) -> Iterator[str]:
@@ -108,6 +108,18 @@ def wires(documents: Documents) -> Iterator[str]:
         most = max((cell for cell in found if cell), key=lambda cell: cell["clients"])
         shown.append([f"{model}, {wire}", *map(rate, found), f"{figure(most['times_alone'])} times {most['alone']}"])
     yield from table(["requests per second", *map(counted, numbers), "the last, beside the loop alone"], shown)
+
+
+def adapters(documents: Documents) -> Iterator[str]:
+    """What is left of each framework's speed."""
+    results = documents.get("adapters", {}).get("results", {})
+    if not results.get("rows"):
+        return
+    yield from ("", "## Each framework", "")
+    percent = ((row, f"{figure(row['adapter_percent'])} %", f"{figure(row['served_percent'])} %") for row in results["rows"])
+    shown = ([row["adapter"], row["model"], f"{figure(row['alone_ms'])} ms", *figures] for row, *figures in percent)
+    yield from table(["32 rows on one thread", "model", "the framework alone", "by the adapter", "served"], shown)
+    yield from skipped(results)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

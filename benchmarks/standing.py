@@ -137,6 +137,15 @@ def neighbour(documents: Documents) -> float | None:
     return None if change is None else 100 * change
 
 
+def adapters(key: str) -> Read:
+    """The least that any adapter keeps of its framework's speed, in percent."""
+
+    def read(documents: Documents) -> float | None:
+        return min((row[key] for row in _results(documents, "adapters").get("rows", [])), default=None)
+
+    return read
+
+
 def _cell(documents: Documents, benchmark: str, figure: str, **keys: Any) -> float | None:
     """A figure of the row that has these values, if there is one."""
     rows = _results(documents, benchmark).get("rows", [])
@@ -191,4 +200,11 @@ BARS = (
     Bar("the front process with ten models", (Term(90, "MB", "resident", front, most=True),)),
     Bar("from start to listening", (Term(1, "s", "", start, most=True),)),
     Bar("tiny.onnx beside a model that sleeps", (Term(20, "%", "more at p99", neighbour, most=True),)),
+    Bar(
+        "32 rows of a model over 1 ms, every adapter",
+        (
+            Term(90, "%", "of the framework alone, by the adapter", adapters("adapter_percent")),
+            Term(90, "%", "served", adapters("served_percent")),
+        ),
+    ),
 )

@@ -13,7 +13,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 ALONE = ("bare", "codec", "cold_start", "memory", "neighbour", "shared_memory")
-WITH_WRK = ("batching", "transport")
+WITH_WRK = ("adapters", "batching", "transport")
 MOST_S = 60
 
 
