@@ -35,6 +35,7 @@ ADAPTERS: Mapping[str, str] = {
     "mlflow": "zeromind.adapters.mlflow:MlflowAdapter",
     "jax": "zeromind.adapters.jax:JaxAdapter",
     "tflite": "zeromind.adapters.tflite:TfliteAdapter",
+    "tensorflow": "zeromind.adapters.tensorflow:TensorflowAdapter",
 }
 
 FILTERS: Mapping[str, str] = {

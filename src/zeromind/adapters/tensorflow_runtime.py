@@ -1,4 +1,4 @@
-"""TensorFlow, started for a server: quiet, on so many threads, with no more of a GPU than it needs."""
+"""TensorFlow for a server: quiet, in sessions of so many threads each, with no more of a GPU than it needs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,40 @@ from collections.abc import Iterator
 from typing import Any
 
 from zeromind import importing
+from zeromind.adapters import device
 
-LEAST = "2.12"
-"""The oldest version without known ways to crash or read a process' memory over a model's operators."""
+LEAST = "2.13"
+"""The oldest version without known ways to crash a process, or to read its memory, over a model's operators."""
 _KERAS = "TF_USE_LEGACY_KERAS"
 
 
-def start(threads: int) -> Any:
-    """The package ``tensorflow``, bound to so many threads if it has not started yet. Raises MISSING_PACKAGE."""
+def start() -> Any:
+    """The package ``tensorflow``. Raises MISSING_PACKAGE."""
     # Read by its native part when it starts, hence before the import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _without_keras():
         tf = importing.require("tensorflow", "tensorflow", "the tensorflow adapter", LEAST)
-    # It refuses once it runs, as for a second model in one process.
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            # It would take all of a GPU's memory at once, and other workers live on it.
-            tf.config.experimental.set_memory_growth(gpu, True)
+    tf.get_logger().setLevel("ERROR")  # it calls sessions old, at every use
     return tf
+
+
+def session(tf: Any, threads: int, text: str) -> Any:
+    """A session with an empty graph, of so many threads, on a task's ``device``. Raises TASK_ATTRIBUTE, LOAD_FAILED."""
+    asked = device.parse(text)
+    gpus = 0 if asked.kind == "cpu" else len(tf.config.list_physical_devices("GPU"))
+    if asked.kind == "cuda" and asked.number >= gpus:
+        raise device.absent(text, "TensorFlow", f"it finds {gpus} GPUs here: check the driver, pip install 'tensorflow[and-cuda]'")
+    settings = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=-1,  # operators run in the caller's thread: to hand them over takes longer than many of them
+        allow_soft_placement=True,  # of graphs that name devices of the machine that trained them
+        device_count={} if gpus else {"GPU": 0},
+    )
+    if gpus:
+        # It would take all of a GPU's memory at once, and other workers live on it.
+        settings.gpu_options.allow_growth = True
+        settings.gpu_options.visible_device_list = str(asked.number)
+    return tf.compat.v1.Session(graph=tf.Graph(), config=settings)
 
 
 @contextlib.contextmanager

@@ -9,18 +9,17 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from zeromind import datatypes
-from zeromind.adapters import batch, device, interface, ladder
+from zeromind.adapters import device, fixed, interface, signature
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Shape, Tensor, TensorSpec
+from zeromind.tensors import Shape, Tensor, TensorSpec
 
 Details: TypeAlias = Mapping[str, Any]
 """What LiteRT tells of a tensor: its number, dtype, shape, scale, …"""
 
 _MAGIC = b"TFL3"
 """The file identifier of https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs."""
-_DEFAULT_SIGNATURE = "serving_default"
 _QUANTIZED = ("int8", "uint8", "int16")
 _FLEX = "Select TensorFlow op"
 _PLACE = re.compile(r"^\S+\.cc:\d+ ")
@@ -41,7 +40,7 @@ class TfliteAdapter(Adapter):
     formats = "TensorFlow Lite models"
     needs: ClassVar[Mapping[str, str]] = {"ai_edge_litert": "1.2"}
     options: ClassVar[Mapping[str, str]] = {
-        "signature": "Which of the file's signatures to serve; without it 'serving_default', or the only one.",
+        "signature": signature.HELP,
         "quantized": "true: clients send and get the integers of quantized tensors; false, the default: the numbers they stand for.",
     }
 
@@ -64,45 +63,26 @@ class TfliteAdapter(Adapter):
             text = f"LiteRT cannot load {path.name}: {_reason(error).replace(str(path), path.name)}"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, path.name) from error
         signatures = self._interpreter.get_signature_list()
-        name = _signature(source.options.get("signature"), list(signatures))
+        name = signature.choose(source.options.get("signature"), list(signatures))
         self._graph = self._interpreter.get_signature_runner(name) if name else _Whole(self._interpreter)
         self._inputs: Mapping[str, Details] = self._graph.get_input_details()
         self._outputs: Mapping[str, Details] = self._graph.get_output_details()
         self._scaled = set() if raw else {each["index"] for each in (*self._inputs.values(), *self._outputs.values()) if _scale(each)}
-        self._rows = _rows([*self._inputs.values(), *self._outputs.values()]) if self._inputs else 0
-        self._plans = ladder.padded((self._rows,)) if self._rows else ()
-        inputs, outputs = self._interface(source)
-        batches = self._batches(inputs, outputs)
-        if self._rows and not batches:
-            self._rows = 0
-            inputs, outputs = self._interface(source)
-        self.spec = ModelSpec(inputs, outputs, batches)
+        inputs, outputs = ([self._spec(name, details) for name, details in side.items()] for side in (self._inputs, self._outputs))
+        self.spec, self._run = fixed.served(self._invoke, inputs, outputs, source)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where LiteRT cannot compute with such values or sizes."""
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
         try:
-            return self._answer(inputs)
+            results = self._run([inputs[spec.name] for spec in self.spec.inputs])
         except RuntimeError as error:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model cannot compute with these inputs: {_reason(error)}") from error
-
-    def _interface(self, source: Source) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        """Inputs and outputs, with an open first dimension where the graph is run as often as there are rows for it."""
-        inputs, outputs = ([self._spec(name, details) for name, details in side.items()] for side in (self._inputs, self._outputs))
-        declared = interface.declared
-        return declared(inputs, source.inputs, ErrorKind.INPUT_SPEC), declared(outputs, source.outputs, ErrorKind.OUTPUT_SPEC)
-
-    def _batches(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bool:
-        tensors = (*inputs, *outputs)
-        if self._rows == 1:  # it never sees a row's neighbours
-            return all(spec.shape[:1] == (None,) for spec in tensors)
-        return batch.shared([None] * len(tensors), inputs, outputs, self._answer)
+        return {spec.name: result for spec, result in zip(self.spec.outputs, results, strict=True)}
 
     def _spec(self, name: str, details: Details) -> TensorSpec:
         shape: Shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
-        if self._rows:
-            shape = (None, *shape[1:])
         if details["index"] in self._scaled:
             return TensorSpec(name, "FP32", shape)
         try:
@@ -111,16 +91,12 @@ class TfliteAdapter(Adapter):
             text = f"tensor {name!r} is of type {details['dtype']}, which no wire can carry: convert the model to plain tensors"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, name) from None
 
-    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        arrays = [self._fed(inputs[name], details) for name, details in self._inputs.items()]
-        results = ladder.run(self._invoke, self._plans, arrays) if self._rows else self._invoke(arrays)
-        return {name: self._given(result, details) for (name, details), result in zip(self._outputs.items(), results, strict=True)}
-
     def _invoke(self, arrays: Sequence[Tensor]) -> list[Tensor]:
         # The state of recurrent layers would reach from one request into the next.
         self._interpreter.reset_all_variables()
-        results = self._graph(**dict(zip(self._inputs, arrays, strict=True)))
-        return [results[name] for name in self._outputs]
+        fed = {name: self._fed(array, details) for (name, details), array in zip(self._inputs.items(), arrays, strict=True)}
+        results = self._graph(**fed)
+        return [self._given(results[name], details) for name, details in self._outputs.items()]
 
     def _fed(self, array: Tensor, details: Details) -> Tensor:
         if details["index"] not in self._scaled:
@@ -167,27 +143,10 @@ class _Whole:
         return {name: self._interpreter.get_tensor(details["index"]) for name, details in self._outputs.items()}
 
 
-def _signature(asked: Any, known: Sequence[str]) -> str:
-    """The signature to serve; empty if the file has none. Raises TASK_ATTRIBUTE where the task has to name one."""
-    if asked is None:
-        asked = _DEFAULT_SIGNATURE if _DEFAULT_SIGNATURE in known else known[0] if len(known) == 1 else None if known else ""
-    if asked in known or asked == "":
-        return str(asked)
-    names = f"one of {', '.join(repr(name) for name in known)}" if known else "nothing, the file has no signatures"
-    said = "which signature to serve" if asked is None else f"a signature of the file, not {asked!r}"
-    raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"task key 'signature' must say {said}: {names}", "signature")
-
-
 def _named(side: str, tensors: Sequence[Details]) -> dict[str, Details]:
     names = [details["name"] for details in tensors]
     plain = all(names) and len(set(names)) == len(names)
     return {details["name"] if plain else f"{side}_{number}": details for number, details in enumerate(tensors)}
-
-
-def _rows(tensors: Sequence[Details]) -> int:
-    """How many rows all tensors of a graph have; 0 where they differ or are open."""
-    first = {int(details["shape_signature"][0]) if len(details["shape_signature"]) else 0 for details in tensors}
-    return max(first.pop(), 0) if len(first) == 1 else 0
 
 
 def _scale(details: Details) -> float:
