@@ -21,20 +21,31 @@ from zeromind.executor.skill import Skill
 from zeromind.plugins import ADAPTERS, Plugins
 
 FRAMEWORKS = {
+    "ai_edge_litert",
     "catboost",
+    "cuda",
+    "cv2",
     "google",
     "h5py",
     "jax",
     "joblib",
     "keras",
     "lightgbm",
+    "mlflow",
     "onnx",
     "onnxruntime",
+    "openvino",
     "pandas",
+    "safetensors",
     "sklearn",
     "skops",
     "tensorflow",
+    "tensorrt",
+    "tokenizers",
     "torch",
+    "transformers",
+    "xgboost",
+    "yaml",
 }
 
 
