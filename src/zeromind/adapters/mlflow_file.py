@@ -33,6 +33,7 @@ _ADAPTERS = {
     "lightgbm": "zeromind.adapters.lightgbm:LightgbmAdapter",
     "onnx": "zeromind.adapters.onnx:OnnxAdapter",
     "sklearn": "zeromind.adapters.sklearn:SklearnAdapter",
+    "tensorflow": "zeromind.adapters.tensorflow:TensorflowAdapter",
     "torch": "zeromind.adapters.torch:TorchAdapter",
     "xgboost": "zeromind.adapters.xgboost:XgboostAdapter",
 }
@@ -42,8 +43,8 @@ _SERVED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "xgboost": (("data",), ("xgboost", "sklearn")),
     "lightgbm": (("data",), ("lightgbm", "sklearn")),
     "catboost": (("data",), ("catboost", "onnx")),
-    "keras": (("data/model.keras", "data/model.h5"), ("keras",)),
-    "tensorflow": (("data/model.keras", "data/model.h5"), ("keras",)),
+    "keras": (("data/model.keras", "data/model.h5", "data/model"), ("keras", "tensorflow")),
+    "tensorflow": (("saved_model_dir", "data/model.keras", "data/model.h5", "data/model"), ("tensorflow", "keras")),
     "pytorch": (("model_data/model.pt2", "model_data/model.pth"), ("torch",)),
 }
 """For a flavour: where its model may be, as a key of the flavour and what follows its value, and adapters that may know the file."""
