@@ -34,7 +34,7 @@ class JaxAdapter(Adapter):
 
     name: ClassVar[str] = "jax"
     formats: ClassVar[str] = "functions that jax.export serialized (StableHLO)"
-    needs: ClassVar[Mapping[str, str]] = {"jax": "0.4.36", "flatbuffers": "24"}
+    needs: ClassVar[Mapping[str, str]] = {"jax": "0.5", "flatbuffers": "24"}
     code: ClassVar[str] = "exports that call native functions which JAX does not vouch for"
     options: ClassVar[Mapping[str, str]] = {
         "batch_sizes": "The batch sizes that the model is compiled for at load, as a list; other batches are padded or cut to them.",
