@@ -19,7 +19,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor, TensorSpec
 
 # "CBM1", then the size of the core in four bytes: https://github.com/catboost/catboost/blob/master/catboost/libs/model/model.cpp
-_CBM = re.compile(rb"CBM1(?!\0{4})", re.DOTALL)
+_CBM = re.compile(rb"CBM1(?!\0{4}).{4}", re.DOTALL)
 _JSON = re.compile(
     rb'\{\s*("features_info"\s*:\s*\{\s*"(float|categorical|text|embedding)_features"\s*:\s*\['
     rb'|"ctr_data"\s*:\s*\{\s*"\{\\"identifier\\")'

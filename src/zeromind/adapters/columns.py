@@ -60,6 +60,10 @@ class Columns:
 
     def table(self, inputs: Mapping[str, Tensor], dtype: type) -> Tensor:
         """The rows of a batch, ``[rows, columns]`` in C order; texts are ``str``. Raises ValueError for a value that no model can take."""
+        with np.errstate(over="ignore"):  # too large a number for FP32 is beyond every threshold all the same
+            return self._filled(inputs, dtype)
+
+    def _filled(self, inputs: Mapping[str, Tensor], dtype: type) -> Tensor:
         if self._alone and dtype is not object:
             array = inputs[self._alone]
             return np.ascontiguousarray(array.reshape(len(array), -1), dtype)

@@ -15,7 +15,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 # How LightGBM writes a model: https://github.com/microsoft/LightGBM/blob/master/src/boosting/gbdt_model_text.cpp
 HEAD = re.compile(rb"tree\nversion=v[2-9]\d*\n(?=[a-z])")
 _FIRST_TREE, _LAST_TREE = b"\n\nTree=0\n", b"end of trees\n"
-_PARAMETERS, _LAST_PARAMETER = b"\nparameters:", b"\nend of parameters\n"
+_LAST_PARAMETER = b"\nend of parameters\n"
 _CATEGORICAL = re.compile(rb"\n\[categorical_feature: (\d+(?:,\d+)*)\]\n")
 _CATEGORIES = b"\npandas_categorical:"
 
@@ -68,13 +68,12 @@ def _categories(rest: bytes) -> list[list[Any]]:
 
     Raises ValueError if that is cut off.
     """
-    _, found, parameters = rest.partition(_PARAMETERS)
-    if found and _LAST_PARAMETER not in parameters:
+    _, found, rest = rest.partition(_LAST_PARAMETER)
+    if not found:
         raise ValueError("its parameters do not end")
-    _, found, categories = rest.rpartition(_CATEGORIES)
-    if found:
-        return json.loads(categories) or []
-    if rest.rpartition(_LAST_PARAMETER)[2].strip() and parameters:
+    if rest.startswith(_CATEGORIES):
+        return json.loads(rest.removeprefix(_CATEGORIES)) or []
+    if rest.strip():
         raise ValueError("its end is unknown")
     return []
 
