@@ -176,11 +176,11 @@ def sklearn(folder: Path) -> Subject:
 def xgboost(folder: Path) -> Subject:
     import xgboost
 
-    rows, (x, y) = table(ROWS)[0].astype(np.float32), table(2000)
-    model = xgboost.train({"max_depth": 8, "nthread": 1}, xgboost.DMatrix(x, y), 500)
+    rows, (x, y) = table(ROWS)[0].astype(np.float32), table(1000)
+    model = xgboost.train({"max_depth": 8, "learning_rate": 0.02, "nthread": 1}, xgboost.DMatrix(x, y), 1500)
     path = folder / "model.ubj"
     model.save_model(path)
-    return Subject("500 trees", path, (rows,), lambda: model.inplace_predict(rows))
+    return Subject("1500 trees", path, (rows,), lambda: model.inplace_predict(rows))
 
 
 def lightgbm(folder: Path) -> Subject:
