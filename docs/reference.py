@@ -73,8 +73,8 @@ def errors() -> Iterator[str]:
 
 def adapters() -> Iterator[str]:
     yield from ("", "## Adapters", "")
-    yield "Which one serves a file is told by the file's content, or by the task's `model_type`. `zeromind adapters` shows what is installed."
-    yield "Formats that can carry code are loaded only where the operator allows it (`allow_code`, `code_roots`, `--allow-code`)."
+    yield "Which one serves a file is told by its content, or by the task's `model_type`. `zeromind adapters` shows what is installed."
+    yield "Formats that can carry code are loaded only where the operator allows it: `allow_code`, `code_roots`, `--allow-code`."
     for name, target in plugins.ADAPTERS.items():
         adapter = importing.load(target)
         yield from ("", f"### `{name}`", "", f"{adapter.formats}. Can carry code: {adapter.code or 'none'}.", "")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_adapter_stands_in_the_table():
     text = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
-    table = "\n".join(line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
+    table = "\n".join(line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `") and "model_type" not in line)
     assert set(re.findall(r"`(\w+)`", table)) == set(ADAPTERS)
 
 

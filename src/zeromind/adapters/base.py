@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from zeromind import importing
@@ -57,6 +57,8 @@ class Adapter(abc.ABC):
     """Whether its models bring task keys of their own, which only ``__init__`` can check (TASK_ATTRIBUTE)."""
 
     spec: ModelSpec
+    labels: Mapping[str, Sequence[str]] = {}
+    """The names of the classes of outputs, where the file tells them: as many as the output's last dimension has values."""
     decoupled: bool = False
     """Whether a request may have any number of responses: ``stream`` is asked then, and never ``predict``."""
     parameters: bool = False

@@ -63,6 +63,7 @@ class CatboostAdapter(Adapter):
         self._table_type = object if any(column.datatype == "BYTES" for column in columns) else np.float32
         self._answers = Answers(self._offered(), source.outputs)
         self.spec = boosting.interface_of(self._columns, self._answers)
+        self.labels = interface.labelled([spec for spec in self.spec.outputs if spec.name != "raw"], list(self._model.classes_))
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the trees give for one batch."""
@@ -84,7 +85,7 @@ class CatboostAdapter(Adapter):
         details = self._model.get_metadata()
         classes = np.asarray(self._model.classes_)
         raw = answers.plain("raw", _RAW, self._call(table, _RAW), on_request=True)
-        loss = json.loads(details["params"])["loss_function"]["type"] if "params" in details else ""
+        loss = json.loads(details["params"])["loss_function"]["type"] if details.get("params") else ""  # a sum of models has none
         if not len(classes):
             value = "Exponent" if loss in _EXPONENTIAL else _UNCERTAIN if loss == _UNCERTAIN else _RAW
             return [answers.plain("prediction", value, self._call(table, value)), raw]

@@ -29,6 +29,12 @@ def declared(found: Sequence[TensorSpec], given: Sequence[TensorSpec], kind: Err
     return tuple(TensorSpec(own.name, own.datatype, shapes.get(own.name, own.shape), own.aliases) for own in found)
 
 
+def labelled(outputs: Sequence[TensorSpec], labels: Sequence[object]) -> dict[str, tuple[str, ...]]:
+    """Names of classes by output: for the only one whose last dimension has as many values, none if there are several or no such."""
+    fitting = [spec.name for spec in outputs if len(spec.shape) > 1 and spec.shape[-1] == len(labels)]
+    return {fitting[0]: tuple(map(str, labels))} if len(fitting) == 1 and labels else {}
+
+
 def nothing(spec: ModelSpec, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """The outputs for a batch of no rows, where they can be told without the model, which often cannot take one; else None."""
     if not spec.batches or len(next(iter(inputs.values()))) or any(None in output.shape[1:] for output in spec.outputs):

@@ -80,9 +80,9 @@ class JaxAdapter(Adapter):
         """Where JAX takes numbers of 64 bits as such, if the function has any."""
         if not self._wide:
             return contextlib.nullcontext()
-        if hasattr(self._jax, "enable_x64"):
-            return self._jax.enable_x64(True)  # type: ignore[no-any-return]
-        return self.require("jax.experimental").enable_x64()  # type: ignore[no-any-return]
+        enable = self._jax.enable_x64 if hasattr(self._jax, "enable_x64") else self.require("jax.experimental").enable_x64
+        context: contextlib.AbstractContextManager[Any] = enable(True)
+        return context
 
     def _compiler(self, exported: Any, where: Any) -> Any:
         """A function of flat arrays, BF16 as float32, that is compiled for ``where``."""

@@ -61,6 +61,7 @@ class MlflowAdapter(Adapter):
             sys.path[:0] = [path for path in folder.code_folders if path not in sys.path]
         self._model = _delegated(inner, folder, source) if inner else PyfuncAdapter(source)
         self.spec = self._model.spec
+        self.labels = self._model.labels
         self.decoupled, self.parameters = self._model.decoupled, self._model.parameters
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

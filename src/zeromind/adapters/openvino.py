@@ -62,6 +62,7 @@ class OpenvinoAdapter(Adapter):
         inputs = openvino_model.specs(model.inputs, source.inputs, ErrorKind.INPUT_SPEC)
         model = openvino_model.reshaped(self._openvino, model, inputs)
         outputs = openvino_model.specs(model.outputs, source.outputs, ErrorKind.OUTPUT_SPEC)
+        self.labels = interface.labelled(outputs, openvino_model.labels(model))
         model = openvino_model.widened(self._openvino, model, inputs, outputs)
         self._plans: ladder.Plans = ()
         self._function = self._compiled(model)

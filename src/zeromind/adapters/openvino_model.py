@@ -148,3 +148,9 @@ def _shape(name: str, port: Any, given: Shape | None, kind: ErrorKind) -> Shape:
     if len(given) != len(own):
         raise ZeroMindError(kind, f"{name!r} has {len(own)} dimensions, the task's {side!r} give it {len(given)}: correct the task", name)
     return tuple(size if size is not None else its for size, its in zip(given, own, strict=True))
+
+
+def labels(model: Any) -> list[str]:
+    """The names of classes that ``model_info`` keeps, parted by spaces; none where it keeps none."""
+    place = ["model_info", "labels"]
+    return str(model.get_rt_info(place).value).split() if model.has_rt_info(place) else []

@@ -79,6 +79,7 @@ class SklearnAdapter(Adapter):
         # Estimators take row by row, but functions of the user's own that a pipeline calls need not.
         batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self._answer)
         self.spec = ModelSpec(self._table.inputs, specs, batches)
+        self.labels = self._classes()
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the estimator's own methods give for one batch."""
@@ -91,6 +92,15 @@ class SklearnAdapter(Adapter):
         results = {method: self._call(method, table) for method in methods}
         rows = len(next(iter(inputs.values())))
         return {answer.spec.name: _fitted(results[answer.method], answer, rows) for answer in self._answers}
+
+    def _classes(self) -> dict[str, tuple[str, ...]]:
+        """The names of the classes whose probabilities are given."""
+        classes, named = getattr(self._estimator, "classes_", ()), {}
+        for answer in self._answers:
+            if answer.method == "predict_proba":
+                own = classes if answer.target is None else classes[answer.target]
+                named.update(interface.labelled([answer.spec], list(own)))
+        return named
 
     def _call(self, method: str, table: Any) -> Any:
         # A forest saved with n_jobs=-1 would start a thread per core for one row.

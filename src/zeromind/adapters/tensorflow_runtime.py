@@ -11,7 +11,7 @@ from typing import Any
 from zeromind import importing
 from zeromind.adapters import device
 
-LEAST = "2.13"
+LEAST = "2.18"
 """The oldest version without known ways to crash a process, or to read its memory, over a model's operators."""
 _KERAS = "TF_USE_LEGACY_KERAS"
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -21,6 +24,7 @@ Details: TypeAlias = Mapping[str, Any]
 _MAGIC = b"TFL3"
 """The file identifier of https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs."""
 _QUANTIZED = ("int8", "uint8", "int16")
+_MOST_LABELS_BYTES = 1 << 20
 _FLEX = "Select TensorFlow op"
 _PLACE = re.compile(r"^\S+\.cc:\d+ ")
 _NODE = re.compile(r"Node number \d+ \(\w+\) failed to \w+\.")
@@ -70,6 +74,7 @@ class TfliteAdapter(Adapter):
         self._scaled = set() if raw else {each["index"] for each in (*self._inputs.values(), *self._outputs.values()) if _scale(each)}
         inputs, outputs = ([self._spec(name, details) for name, details in side.items()] for side in (self._inputs, self._outputs))
         self.spec, self._run = fixed.served(self._invoke, inputs, outputs, source)
+        self.labels = interface.labelled(self.spec.outputs, _labels(path))
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where LiteRT cannot compute with such values or sizes."""
@@ -141,6 +146,18 @@ class _Whole:
             self._interpreter.set_tensor(self._inputs[name]["index"], array)
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(details["index"]) for name, details in self._outputs.items()}
+
+
+def _labels(path: Path) -> list[str]:
+    """The lines of the only text file that the metadata appends to the model (tensorflow.org/lite/models/convert/metadata)."""
+    try:
+        with zipfile.ZipFile(path) as appended:
+            texts = [member for member in appended.infolist() if member.filename.endswith(".txt")]
+            if len(texts) == 1 and texts[0].file_size <= _MOST_LABELS_BYTES:
+                return appended.read(texts[0]).decode().splitlines()
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, zlib.error):
+        pass  # without metadata, or with such as says nothing
+    return []
 
 
 def _named(side: str, tensors: Sequence[Details]) -> dict[str, Details]:

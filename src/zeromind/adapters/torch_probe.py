@@ -98,11 +98,15 @@ def said(error: BaseException) -> str:
 def _tried(run: Run, inputs: Sequence[TensorSpec], arrays: list[Tensor], values: torch_values.Values) -> _Try:
     before = [array.copy() for array in arrays]
     feed = [values.fed(array, spec, False) for array, spec in zip(arrays, inputs, strict=True)]
-    versions = [tensor._version for tensor in feed]  # noqa: SLF001 - PyTorch's documentation names it for this
+    versions = _versions(feed)
     found = list(torch_values.named(run(feed)))
-    wrote = versions != [tensor._version for tensor in feed]  # noqa: SLF001
+    wrote = versions != _versions(feed)
     wrote = wrote or not all(np.array_equal(mine, its, equal_nan=mine.dtype.kind == "f") for mine, its in zip(arrays, before, strict=True))
     return _Try([name for name, _ in found], [value for _, value in found], wrote)
+
+
+def _versions(feed: Sequence[Any]) -> list[int]:
+    return [tensor._version for tensor in feed]  # noqa: SLF001 - PyTorch's documentation names it for this
 
 
 def _compared(first: _Try, second: _Try, values: torch_values.Values) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -116,12 +117,20 @@ def called(function: Any, parameters: Sequence[Parameter], source: Source) -> Ca
     scalar = [name in own and own[name].type in _SCALARS for name in names]
     first = list(own)[: len(names)]
     if (names == first and not any(own[name].keyword for name in first)) or (unknown and "*" in open_):
-        run: Callable[[Sequence[Any]], Any] = lambda tensors: function(*tensors)  # noqa: E731 - the two are alike
+        run = functools.partial(_by_place, function)
     else:
-        run = lambda tensors: function(**dict(zip(names, tensors, strict=True)))  # noqa: E731
+        run = functools.partial(_by_name, function, names)
     if not any(scalar):
         return run
     return lambda tensors: run([tensor.item() if one else tensor for tensor, one in zip(tensors, scalar, strict=True)])
+
+
+def _by_place(function: Callable[..., Any], tensors: Sequence[Any]) -> Any:
+    return function(*tensors)
+
+
+def _by_name(function: Callable[..., Any], names: Sequence[str], tensors: Sequence[Any]) -> Any:
+    return function(**dict(zip(names, tensors, strict=True)))
 
 
 def _advice(parameters: Sequence[Parameter]) -> str:

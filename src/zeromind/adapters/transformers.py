@@ -107,6 +107,7 @@ class TransformersAdapter(Adapter):
         self.decoupled = self.parameters = isinstance(self._head, TextGeneration)
         inputs = interface.declared(self._head.inputs, source.inputs, ErrorKind.INPUT_SPEC)
         outputs = interface.declared(self._head.outputs, source.outputs, ErrorKind.OUTPUT_SPEC)
+        self.labels = self._head.labels
         open_ = all(spec.shape[0] is None for spec in (*inputs, *outputs))
         self.spec = ModelSpec(inputs, outputs, open_ and not self.decoupled)
         self._step = source.max_batch_size if not self.decoupled and self._rows_are_apart(loader) else 1

@@ -27,6 +27,8 @@ class Head(abc.ABC):
     """The task keys that it understands beyond those of all."""
     inputs: tuple[TensorSpec, ...] = (_TEXT,)
     outputs: tuple[TensorSpec, ...]
+    labels: Mapping[str, Sequence[str]] = {}
+    """The names of the classes of outputs."""
 
     @abc.abstractmethod
     def __init__(self, loader: Loader) -> None: ...
@@ -54,7 +56,7 @@ class TextClassification(Head):
         self._model = loader.model("AutoModelForSequenceClassification")
         self._texts = Texts(loader, self._model)
         self._classes = Classes(loader)
-        self.outputs = self._classes.outputs
+        self.outputs, self.labels = self._classes.outputs, self._classes.labels
 
     def answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``label``, ``score``, ``scores``."""
@@ -79,6 +81,7 @@ class Classes:
             TensorSpec("score", "FP32", (None,)),
             TensorSpec("scores", "FP32", (None, len(self._labels))),
         )
+        self.labels = {"scores": [label.decode() for label in self._labels]}
 
     def answer(self, logits: Any) -> dict[str, Tensor]:
         """The best class of each row, its score, and those of all classes, for logits ``[rows, classes]``."""

@@ -39,7 +39,7 @@ class ImageClassification(Head):
         self._processor = loader.image_processor()
         self._model = loader.model("AutoModelForImageClassification")
         self._classes = Classes(loader)
-        self.outputs = self._classes.outputs
+        self.outputs, self.labels = self._classes.outputs, self._classes.labels
 
     def answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``label``, ``score``, ``scores``."""

@@ -51,7 +51,8 @@ class Skill:
         files = filters.Files([Path(root) for root in order.roots], trusted=order.trusted)
         self._input_filters = chains(inputs, task.input_filters, "input", plugins, files)
         self._output_filters = chains(outputs, task.output_filters, "output", plugins, files)
-        labels = labels_of(task.labels, outputs, files)
+        known = {name: tuple(self._adapter.labels[own]) for name, own in self._output_names.items() if own in self._adapter.labels}
+        labels = {**known, **labels_of(task.labels, outputs, files)}
         media = {name: chain.media for name, chain in self._input_filters.items()}
         self.interface = Interface(
             ModelSpec(inputs, outputs, own.batches),
