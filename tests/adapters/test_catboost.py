@@ -207,3 +207,13 @@ def test_serving_warns_of_nothing_and_uses_several_threads(tmp_path):
         warnings.simplefilter("error")
         for rows in (ROWS, ROWS[:1], np.asfortranarray(ROWS), ROWS[::2]):
             np.testing.assert_array_equal(adapter.predict({"input": rows})["prediction"], model.predict(rows))
+
+
+def test_classes_are_the_labels_of_probabilities(tmp_path):
+    assert serve(classifier(COLOURS), tmp_path).labels == {"probabilities": ("blue", "grün", "red")}
+    assert serve(regressor(), tmp_path).labels == {}
+
+
+def test_a_sum_of_models_has_no_parameters(tmp_path):
+    both = catboost.sum_models([regressor(), regressor(random_seed=7)])
+    np.testing.assert_allclose(serve(both, tmp_path).predict({"input": ROWS})["prediction"], both.predict(ROWS), rtol=1e-6)

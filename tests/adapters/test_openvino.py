@@ -474,3 +474,11 @@ class TestOtherFrameworks:
             refusal(ErrorKind.LOAD_FAILED, "OpenVINO cannot read model", served, tmp_path / "model")
         (tmp_path / "empty").mkdir()
         refusal(ErrorKind.LOAD_FAILED, "OpenVINO cannot read empty", served, tmp_path / "empty")
+
+
+def test_labels_come_from_the_models_information(tmp_path):
+    made = single(lambda x: x + constant(1))
+    made.set_rt_info("cat dog", ["model_info", "labels"])
+    assert serve(made, tmp_path).labels == {"y": ("cat", "dog")}
+    made.set_rt_info("cat dog hen", ["model_info", "labels"])
+    assert serve(made, tmp_path).labels == {}

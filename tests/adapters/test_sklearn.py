@@ -419,3 +419,13 @@ def test_catboosts_categories_are_texts(tmp_path):
     assert described(adapter.spec.inputs) == {"size": ("FP64", (None, 1)), "colour": ("BYTES", (None, 1))}
     answer = adapter.predict({"size": np.arange(4.0)[:, None], "colour": as_bytes(table[["colour"]].to_numpy()[:4])})
     assert answer["label"].tolist() == [[label.encode()] for label in model.predict(table[:4]).ravel()]
+
+
+def test_classes_are_the_labels_of_probabilities(tmp_path):
+    names = np.array(["a", "b", "c"])[Y]
+    assert serve(LogisticRegression(max_iter=1000).fit(X, names), tmp_path).labels == {"probabilities": ("a", "b", "c")}
+    renamed = serve(LogisticRegression(max_iter=1000).fit(X, names), tmp_path, outputs=[TensorSpec("p", "FP32", (None, 3))])
+    assert renamed.labels == {"p": ("a", "b", "c")}
+    two = serve(MultiOutputClassifier(LogisticRegression(max_iter=1000)).fit(X, np.stack([names, Y > 0], axis=1)), tmp_path)
+    assert two.labels == {"probabilities_0": ("a", "b", "c"), "probabilities_1": ("False", "True")}
+    assert serve(LinearRegression().fit(X, Y), tmp_path).labels == {}

@@ -400,3 +400,17 @@ def test_it_computes_on_as_many_threads_as_the_task_says(tmp_path):
         adapter.predict({"x": x})
         assert process.num_threads() - before == threads - 1
         del adapter
+
+
+def test_the_only_text_file_of_its_metadata_names_the_classes(tmp_path):
+    path = convert(tmp_path, lambda x: 2 * x, ((1, 3), np.float32))
+    whole = path.read_bytes()
+    assert load(path).labels == {}
+    for names, expected in ((["a", "b", "c"], 1), (["one", "too few"], 0)):
+        path.write_bytes(whole)
+        with zipfile.ZipFile(path, "a") as appended:
+            appended.writestr("labels.txt", "\n".join(names))
+        assert list(load(path).labels.values()) == [tuple(names)] * expected
+    with zipfile.ZipFile(path, "a") as appended:
+        appended.writestr("others.txt", "which?")
+    assert load(path).labels == {}

@@ -502,7 +502,8 @@ class TestWeights:
             ({"class": "net.py:Net", "arguments": [5]}, ErrorKind.TASK_ATTRIBUTE, "by name"),
             ({"class": "net.py:Net", "arguments": {"hidden": "x"}}, ErrorKind.LOAD_FAILED, "cannot be made"),
             ({"class": "net.py:Net", "arguments": {"hidden": 6}}, ErrorKind.LOAD_FAILED, "does not fill net.py:Net: .*size mismatch"),
-            ({"class": "collections:OrderedDict"}, ErrorKind.TASK_ATTRIBUTE, "no torch.nn.Module"),
+            ({"class": "collections:OrderedDict"}, ErrorKind.TASK_ATTRIBUTE, "no subclass of torch.nn.Module"),
+            ({"class": "os:system", "arguments": {"command": "touch made"}}, ErrorKind.TASK_ATTRIBUTE, "no subclass of torch.nn.Module"),
             ({"class": "net.py:Net", "arguments": {"hidden": 5}, "weights": "net"}, ErrorKind.LOAD_FAILED, "no state_dict"),
         ],
     )

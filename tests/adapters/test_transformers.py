@@ -412,7 +412,9 @@ def test_pairs_of_texts(shop):
 )
 def test_what_the_numbers_of_classes_mean(tmp_path, labels, kind):
     save_bert(tmp_path, "BertForSequenceClassification", labels, problem_type=kind)
-    answer = load(tmp_path).predict({"text": texts(*TEXTS)})
+    adapter = load(tmp_path)
+    assert adapter.labels == {"scores": list(labels)}
+    answer = adapter.predict({"text": texts(*TEXTS)})
     its = cases.classified(pipeline("text-classification", tmp_path)(TEXTS, top_k=None), labels)
     assert answer["label"].tolist() == its["label"].tolist()
     for name in ("score", "scores"):

@@ -1,6 +1,7 @@
 """A skill between its filters: how requests are joined, how their faults are kept apart."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -300,3 +301,14 @@ def test_model_types_hold_for_recognised_files_too(tmp_path):
     with pytest.raises(ZeroMindError) as caught:
         Skill(Order({"id": "t", "model_file": str(file)}, str(file), allow_code=True, model_types=("onnx",)))
     check_fault(caught.value, ErrorKind.MODEL_TYPE_NOT_ALLOWED, "onnx")
+
+
+def test_classes_that_the_adapter_names_are_told_unless_the_task_names_them(tmp_path):
+    linear = pytest.importorskip("sklearn.linear_model")
+    (tmp_path / "m").write_bytes(pickle.dumps(linear.LogisticRegression().fit([[0], [1], [2]], ["a", "b", "b"])))
+    for task, expected in (({}, ("a", "b")), ({"labels": {"probabilities": ["x", "y"]}}, ("x", "y"))):
+        loaded = Skill(Order({"id": "t", "model_file": "m", **task}, str(tmp_path / "m"), trusted=True, allow_code=True))
+        assert loaded.interface.labels == {"probabilities": expected}
+    filtered = {"output_filters": {"probabilities": ["argmax.ArgMaxFilter"]}}
+    loaded = Skill(Order({"id": "t", "model_file": "m", **filtered}, str(tmp_path / "m"), trusted=True, allow_code=True))
+    assert loaded.interface.labels == {"probabilities": ("a", "b")}

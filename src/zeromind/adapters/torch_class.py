@@ -78,6 +78,9 @@ def _made(torch: Any, source: Source) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise ZeroMindError(ErrorKind.LOAD_FAILED, f"{place} fails: {type(error).__name__}: {error}", place) from error
+    # A client may name a file of the operator's and with it any function that Python can import: nothing is called that is no model.
+    if beside is None and not (inspect.isclass(cls) and issubclass(cls, torch.nn.Module)):
+        raise _wrong("class", f"{text} is no subclass of torch.nn.Module: name one, or put a function that makes it into a file beside it")
     try:
         with contextlib.suppress(ValueError):  # some classes of C have no signature
             inspect.signature(cls).bind(**arguments)
