@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from zeromind import importing
@@ -76,6 +76,7 @@ class TestRecognising:
 
     @given(st.binary(max_size=100))
     def test_noise_is_bearable(self, noise):
+        assume(not noise.startswith(b"ftrt"))  # hypothesis also tries what stands in the source
         assert not tensorrt_file.is_plan(noise)
         tensorrt_file.is_plan(b"ftrt" + noise)
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file, save_model
 
@@ -164,6 +164,7 @@ class TestRecognition:
         data[place : place + len(noise)] = noise
         (tmp_path / "model").write_bytes(data)
         torch_file.format_of(ModelFile(tmp_path / "model"))
+        assume(not noise.startswith(b"\x80"))  # hypothesis also tries what stands in the source
         (tmp_path / "model").write_bytes(noise)
         assert not TorchAdapter.recognises(ModelFile(tmp_path / "model"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
     spec: TensorSpec
     call: str
-    make: Callable[[Tensor], Tensor] = np.asarray
+    make: Callable[[Any], Tensor] = np.asarray
     on_request: bool = False
     """Whether it is given only to a task that names it."""
 
@@ -34,18 +34,22 @@ class Answers:
     def __init__(self, offered: Sequence[Answer], outputs: Sequence[TensorSpec]) -> None:
         by_name = {answer.spec.name: answer for answer in offered}
         if not outputs:
-            self._chosen = [answer for answer in offered if not answer.on_request]
+            chosen = [answer for answer in offered if not answer.on_request]
+            self._chosen = chosen
         elif len(outputs) == 1 or all(spec.name in by_name for spec in outputs):
-            self._chosen = [_formed(by_name.get(spec.name) or _meant(by_name, spec), spec) for spec in outputs]
+            chosen = [by_name.get(spec.name) or _meant(by_name, spec) for spec in outputs]
+            self._chosen = [_formed(answer, spec) for answer, spec in zip(chosen, outputs, strict=True)]
         else:
             names = ", ".join(repr(name) for name in by_name)
             raise ZeroMindError(ErrorKind.OUTPUT_SPEC, f"the model gives {names}: name those, or a single output of any name")
         self.specs = tuple(answer.spec for answer in self._chosen)
+        self.own = {formed.spec.name: answer.spec.name for formed, answer in zip(self._chosen, chosen, strict=True)}
+        """What the model calls each output, by the name that the task gives it."""
 
-    def give(self, ask: Callable[[str], Tensor]) -> dict[str, Tensor]:
-        """The outputs; ``ask`` makes a call of the framework, each at most once."""
+    def give(self, ask: Callable[[str], Any], rows: int) -> dict[str, Tensor]:
+        """The outputs for so many rows; ``ask`` makes a call of the framework, each at most once."""
         results = {call: ask(call) for call in dict.fromkeys(answer.call for answer in self._chosen)}
-        return {answer.spec.name: _fitted(answer.make(results[answer.call]), answer.spec) for answer in self._chosen}
+        return {answer.spec.name: _fitted(answer.make(results[answer.call]), answer.spec, rows) for answer in self._chosen}
 
 
 def of_classes(call: str, sample: Tensor, classes: Tensor, targets: bool = False, threshold: float = 0.5) -> list[Answer]:
@@ -94,8 +98,8 @@ def _formed(answer: Answer, spec: TensorSpec) -> Answer:
         spec = TensorSpec(spec.name, spec.datatype, tuple(its or mine for its, mine in zip(spec.shape, own.shape, strict=True)))
     sample = np.zeros([1, *(size or 0 for size in own.shape[1:])], own.dtype)
     numbers = "BYTES" not in (own.datatype, spec.datatype)
-    castable = np.can_cast(own.dtype, spec.dtype, "same_kind") if numbers else spec.datatype == own.datatype
-    if not castable or _reshaped(sample, spec) is None:
+    castable = np.can_cast(own.dtype, spec.dtype, "same_kind") if numbers else spec.datatype == "BYTES"
+    if not castable or _reshaped(sample, spec, 1) is None:
         gives = f"{datatypes.type_name(own.datatype)} {own.shown_shape()}"
         asked = f"{datatypes.type_name(spec.datatype)} {spec.shown_shape()}"
         text = f"output {spec.name!r} would be {gives} ({own.name}), which is no {asked}: correct its type or shape"
@@ -103,18 +107,18 @@ def _formed(answer: Answer, spec: TensorSpec) -> Answer:
     return answer._replace(spec=spec)
 
 
-def _fitted(array: Tensor, spec: TensorSpec) -> Tensor:
-    reshaped = _reshaped(array, spec)
+def _fitted(array: Tensor, spec: TensorSpec, rows: int) -> Tensor:
+    reshaped = _reshaped(array, spec, rows)
     if reshaped is None:
         raise RuntimeError(f"the framework gave shape {list(array.shape)} for output {spec.name!r}")
-    return reshaped if spec.datatype == "BYTES" else reshaped.astype(spec.dtype, copy=False)
+    return datatypes.as_bytes(reshaped) if spec.datatype == "BYTES" else reshaped.astype(spec.dtype, copy=False)
 
 
-def _reshaped(array: Tensor, spec: TensorSpec) -> Tensor | None:
+def _reshaped(array: Tensor, spec: TensorSpec, rows: int) -> Tensor | None:
     """The array in the spec's shape, such as a column for ``[rows, 1]``; None where its rows do not fill it."""
     if spec.fits(array.shape):
         return array
-    shape = [len(array), *(-1 if size is None else size for size in spec.shape[1:])]
+    shape = [rows, *(-1 if size is None else size for size in spec.shape[1:])]
     try:
         reshaped = array.reshape(shape)
     except ValueError:

@@ -71,7 +71,7 @@ class CatboostAdapter(Adapter):
             return answer
         table = self._columns.table(inputs, self._table_type)
         try:
-            return self._answers.give(lambda call: self._call(table, call))
+            return self._answers.give(lambda call: self._call(table, call), len(table))
         except self._framework.CatBoostError as error:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {error}") from error
 

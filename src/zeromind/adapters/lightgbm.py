@@ -67,7 +67,7 @@ class LightgbmAdapter(Adapter):
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
         table = self._columns.table(inputs, np.float64)
-        return self._answers.give(lambda call: self._trees.predict(table, call))
+        return self._answers.give(lambda call: self._trees.predict(table, call), len(table))
 
     def close(self) -> None:
         """Free the model."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from zeromind import datatypes
 from zeromind.adapters import batch, interface, sklearn_file
+from zeromind.adapters.answers import Answer, Answers
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.sklearn_table import Table
@@ -19,13 +21,6 @@ from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 _FURTHER = {"transform": "transform", "score": "decision_function"}
 """The methods that a task can ask for beside the usual ones, by the name of their output."""
-
-
-class _Answer(NamedTuple):
-    method: str
-    target: int | None
-    """Which of a list of arrays, where the method gives one per target."""
-    spec: TensorSpec
 
 
 class SklearnAdapter(Adapter):
@@ -74,8 +69,8 @@ class SklearnAdapter(Adapter):
         methods |= {spec.name: _FURTHER[spec.name] for spec in outputs if hasattr(self._estimator, _FURTHER.get(spec.name, ""))}
         self._table = Table(self._estimator, source.inputs or inputs)
         offered = self._probe(methods)
-        self._answers = _chosen(offered, outputs)
-        specs = tuple(answer.spec for answer in self._answers)
+        self._answers = Answers(list(offered.values()), outputs)
+        specs = self._answers.specs
         # Estimators take row by row, but functions of the user's own that a pipeline calls need not.
         batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self._answer)
         self.spec = ModelSpec(self._table.inputs, specs, batches)
@@ -88,18 +83,15 @@ class SklearnAdapter(Adapter):
 
     def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         table = self._table.build(inputs)
-        methods = dict.fromkeys(answer.method for answer in self._answers)
-        results = {method: self._call(method, table) for method in methods}
-        rows = len(next(iter(inputs.values())))
-        return {answer.spec.name: _fitted(results[answer.method], answer, rows) for answer in self._answers}
+        return self._answers.give(lambda method: self._call(method, table), len(next(iter(inputs.values()))))
 
     def _classes(self) -> dict[str, tuple[str, ...]]:
         """The names of the classes whose probabilities are given."""
         classes, named = getattr(self._estimator, "classes_", ()), {}
-        for answer in self._answers:
-            if answer.method == "predict_proba":
-                own = classes if answer.target is None else classes[answer.target]
-                named.update(interface.labelled([answer.spec], list(own)))
+        for spec in self._answers.specs:
+            kind, _, target = self._answers.own[spec.name].partition("_")
+            if kind == "probabilities":
+                named.update(interface.labelled([spec], list(classes[int(target)] if target else classes)))
         return named
 
     def _call(self, method: str, table: Any) -> Any:
@@ -107,12 +99,12 @@ class SklearnAdapter(Adapter):
         with self._joblib.parallel_config("sequential") if self._alone else contextlib.nullcontext():
             return getattr(self._estimator, method)(table)
 
-    def _probe(self, methods: Mapping[str, str]) -> dict[str, _Answer]:
+    def _probe(self, methods: Mapping[str, str]) -> dict[str, Answer]:
         """What the estimator offers, told from its answer to two rows: to one alone some leave out a dimension."""
         row = self._table.sample()
         several = all(spec.shape[:1] == (None,) for spec in self._table.inputs)
         table = self._table.build({name: np.concatenate([array, array]) for name, array in row.items()} if several else row)
-        offered: dict[str, _Answer] = {}
+        offered: dict[str, Answer] = {}
         for name, method in methods.items():
             try:
                 result = self._call(method, table)
@@ -125,7 +117,7 @@ class SklearnAdapter(Adapter):
             for target, (own, part) in enumerate(parts.items()):
                 array = _dense(part)
                 spec = TensorSpec(own, datatypes.datatype_of(array.dtype), (None, *array.shape[1:]))
-                offered[own] = _Answer(method, target if isinstance(result, list) else None, spec)
+                offered[own] = Answer(spec, method, functools.partial(_part, target if isinstance(result, list) else None))
         return offered
 
 
@@ -159,56 +151,9 @@ def _kind(estimator: Any, base: Any) -> str:
     return ""
 
 
-def _chosen(offered: Mapping[str, _Answer], outputs: Sequence[TensorSpec]) -> list[_Answer]:
-    """The answers to give, in the form of the task's outputs where it has some. Raises OUTPUT_SPEC for what is not offered."""
-    if not outputs:
-        return list(offered.values())
-    if all(spec.name in offered for spec in outputs):
-        chosen = [offered[spec.name] for spec in outputs]
-    elif len(outputs) == 1:
-        chosen = [_meant(offered, outputs[0])]
-    else:
-        names = ", ".join(repr(name) for name in offered)
-        raise ZeroMindError(ErrorKind.OUTPUT_SPEC, f"the estimator gives {names}: name those, or a single output of any name")
-    for answer, spec in zip(chosen, outputs, strict=True):
-        own = answer.spec
-        sample = np.zeros([1, *(size or 0 for size in own.shape[1:])], own.dtype)
-        numbers = "BYTES" not in (own.datatype, spec.datatype)
-        castable = np.can_cast(own.dtype, spec.dtype, "same_kind") if numbers else spec.datatype == "BYTES"
-        if not castable or _reshaped(sample, spec, 1) is None:
-            gives = f"{datatypes.type_name(own.datatype)} {own.shown_shape()}"
-            asked = f"{datatypes.type_name(spec.datatype)} {spec.shown_shape()}"
-            text = f"output {spec.name!r} would be {gives} ({own.name}), which is no {asked}: correct its type or shape"
-            raise ZeroMindError(ErrorKind.OUTPUT_SPEC, text, spec.name)
-    return [answer._replace(spec=spec) for answer, spec in zip(chosen, outputs, strict=True)]
-
-
-def _meant(offered: Mapping[str, _Answer], spec: TensorSpec) -> _Answer:
-    probabilities = offered.get("probabilities")
-    floating = spec.datatype in ("FP16", "FP32", "FP64")
-    if probabilities and floating and len(spec.shape) == 2 and spec.shape[1] == probabilities.spec.shape[1]:
-        return probabilities
-    return next(iter(offered.values()))
-
-
-def _fitted(result: Any, answer: _Answer, rows: int) -> Tensor:
-    array = _dense(result if answer.target is None else result[answer.target])
-    reshaped = _reshaped(array, answer.spec, rows)
-    if reshaped is None:
-        raise RuntimeError(f"{answer.method} gave shape {list(array.shape)} for output {answer.spec.name!r}")
-    return datatypes.as_bytes(reshaped) if answer.spec.datatype == "BYTES" else reshaped.astype(answer.spec.dtype, copy=False)
-
-
-def _reshaped(array: Tensor, spec: TensorSpec, rows: int) -> Tensor | None:
-    """The array in the spec's shape, such as a column for ``[rows, 1]``; None where it does not fill it."""
-    if spec.fits(array.shape):
-        return array
-    shape = [rows, *(-1 if size is None else size for size in spec.shape[1:])]
-    try:
-        reshaped = array.reshape(shape)
-    except ValueError:
-        return None
-    return reshaped if spec.fits(reshaped.shape) else None
+def _part(target: int | None, result: Any) -> Tensor:
+    """An array of what a method gives; of one target, where it gives a list with an array for each."""
+    return _dense(result if target is None else result[target])
 
 
 def _dense(result: Any) -> Tensor:

@@ -67,7 +67,7 @@ class XgboostAdapter(Adapter):
         if (answer := interface.nothing(self.spec, inputs)) is not None:
             return answer
         table = self._columns.table(inputs, np.float32)
-        return self._answers.give(lambda call: self._trees.predict(table, call))
+        return self._answers.give(lambda call: self._trees.predict(table, call), len(table))
 
     def _offered(self, booster: Any, width: int) -> list[Answer]:
         """What the model offers, told from its answers to a row of nothing."""
