@@ -71,6 +71,10 @@ class TensorSpec:
         except ValueError as error:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {self.name!r} {error}", self.name) from None
 
+    def of_rows(self, rows: int | None = None) -> TensorSpec:
+        """The same with another first dimension: of any size, if none is given."""
+        return TensorSpec(self.name, self.datatype, (rows, *self.shape[1:]), self.aliases)
+
     def shown_shape(self) -> str:
         """The shape for people: ``[any, 28, 28, 1]``."""
         return "[" + ", ".join("any" if size is None else str(size) for size in self.shape) + "]"

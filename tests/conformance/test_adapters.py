@@ -137,6 +137,33 @@ def _check_and_load(case, adapter, **options):
     case.load(**options)
 
 
+def test_a_package_that_is_absent_or_too_old_is_named_with_what_to_install(case, monkeypatch):
+    adapter = Plugins().adapter(case.adapter)
+    if not adapter.needs:
+        pytest.skip("it needs none")
+    install = f"pip install.* 'zeromind\\[{case.adapter}\\]'"
+    framework, least = next(iter(adapter.needs.items()))
+    if least and framework in sys.modules and case.adapter != "mlflow":  # which needs not even MLflow for most flavours
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules[framework], "__version__", "0.0.1")
+            with pytest.raises(ZeroMindError, match=f"{least} or newer, 0.0.1 is installed: {install}") as caught:
+                case.load()
+            assert caught.value.kind is ErrorKind.MISSING_PACKAGE
+    for module in adapter.needs:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ZeroMindError, match=install) as caught:
+        case.load()
+    assert caught.value.kind is ErrorKind.MISSING_PACKAGE
+
+
+def test_where_two_adapters_fit_the_error_names_both_and_the_key(makers, tmp_path):
+    made = makers["tensorflow_frozen"](tmp_path)
+    task = {"id": "m", "model_file": str(made.path)}
+    with pytest.raises(ZeroMindError, match=r"set 'model_type' .*'tensorflow', 'opencv'") as caught:
+        Skill(Order(task, str(made.path), trusted=True))
+    assert caught.value.kind is ErrorKind.MODEL_TYPE_UNKNOWN
+
+
 def test_a_file_cut_off_is_a_known_error(case, tmp_path):
     path = copied(case, tmp_path / "model")
     cut = path / (case.cut or "skill.py") if path.is_dir() else path

@@ -21,7 +21,7 @@ def served(
     first = {spec.shape[:1] for spec in (*inputs, *outputs)} if inputs else set()
     (size,) = first.pop() if len(first) == 1 and first != {()} else (0,)
     if size:
-        spec = _declared([_opened(each) for each in inputs], [_opened(each) for each in outputs], source)
+        spec = _declared([each.of_rows() for each in inputs], [each.of_rows() for each in outputs], source)
         rows = ladder.padded((size,))
         cut: ladder.Function = lambda arrays: ladder.run(function, rows, arrays)  # noqa: E731 - a def would say no more
         if all(each.shape[:1] == (None,) for each in (*spec.inputs, *spec.outputs)) and (size == 1 or _shared(cut, spec)):
@@ -36,10 +36,6 @@ def _declared(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], sourc
         interface.declared(outputs, source.outputs, ErrorKind.OUTPUT_SPEC),
         batches=False,
     )
-
-
-def _opened(spec: TensorSpec) -> TensorSpec:
-    return TensorSpec(spec.name, spec.datatype, (None, *spec.shape[1:]), spec.aliases)
 
 
 def _shared(function: ladder.Function, spec: ModelSpec) -> bool:

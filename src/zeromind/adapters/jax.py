@@ -102,7 +102,7 @@ class JaxAdapter(Adapter):
         firsts = [aval.shape[0] if aval.shape else None for aval in avals]
         fixed = firsts[0] if isinstance(firsts[0], int) and len(set(firsts)) == 1 else None
         own = self.spec
-        inputs, outputs = (tuple(_open(spec) if fixed else spec for spec in specs) for specs in (own.inputs, own.outputs))
+        inputs, outputs = (tuple(spec.of_rows() if fixed else spec for spec in specs) for specs in (own.inputs, own.outputs))
         most = min(source.max_batch_size, ladder.MOST_ROWS)
         few = source.file.path.stat().st_size > _MANY_BYTES
         sizes = (fixed,) if fixed else named or (tuple({1: 1, most: 1}) if few else ladder.usual(most))
@@ -117,10 +117,6 @@ class JaxAdapter(Adapter):
         self.spec, self._plans = own, ()
         if not any(None in spec.shape for spec in own.inputs):
             self._answer({spec.name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for spec in own.inputs})
-
-
-def _open(spec: TensorSpec) -> TensorSpec:
-    return TensorSpec(spec.name, spec.datatype, (None, *spec.shape[1:]), spec.aliases)
 
 
 def _device(jax: Any, platforms: Sequence[str], source: Source) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.openvino_request import Request, reason
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+from zeromind.tensors import ModelSpec, Tensor
 
 _PRECISIONS = ("f32", "bf16", "f16")
 _WARMING_S = 0.5
@@ -95,7 +95,7 @@ class OpenvinoAdapter(Adapter):
         """Find out whether rows are a batch, and where the file fixes their number, how to run any other."""
         own, function = self.spec, self._function
         names = [None] * len(own.inputs + own.outputs)
-        inputs, outputs = _opened(own.inputs), _opened(own.outputs)
+        inputs, outputs = (tuple(spec.of_rows() for spec in specs) for specs in (own.inputs, own.outputs))
         self.spec = ModelSpec(inputs, outputs, batches=False)
         for way, plans in self._ways(model):
             self._function, self._plans = way, plans
@@ -126,10 +126,6 @@ class OpenvinoAdapter(Adapter):
             if time.perf_counter() > until:
                 break
             self._answer({spec.name: np.zeros((rows, *spec.shape[1:]), spec.dtype) for spec in self.spec.inputs})
-
-
-def _opened(specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(spec.name, spec.datatype, (None, *spec.shape[1:]), spec.aliases) for spec in specs)
 
 
 def _config(source: Source) -> dict[str, Any]:

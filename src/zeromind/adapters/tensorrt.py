@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from zeromind.adapters import batch, device, interface, ladder, tensorrt_build, tensorrt_file
@@ -11,7 +11,7 @@ from zeromind.adapters.file import ModelFile
 from zeromind.adapters.tensorrt_engine import Engine, logger
 from zeromind.adapters.tensorrt_gpu import Gpu
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Tensor, TensorSpec
+from zeromind.tensors import ModelSpec, Tensor
 
 
 class TensorrtAdapter(Adapter):
@@ -83,13 +83,9 @@ class TensorrtAdapter(Adapter):
         plans = self._engine.plans()
         if len(firsts) != 1 or not plans:
             return
-        inputs, outputs = _opened(own.inputs), _opened(own.outputs)
+        inputs, outputs = (tuple(spec.of_rows() for spec in specs) for specs in (own.inputs, own.outputs))
         self.spec, self._plans = ModelSpec(inputs, outputs, batches=False), plans
         if batch.shared([None] * len(inputs + outputs), inputs, outputs, self._answer):
             self.spec = ModelSpec(inputs, outputs, batches=True)
         else:
             self.spec, self._plans = own, ()
-
-
-def _opened(specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(spec.name, spec.datatype, (None, *spec.shape[1:]), spec.aliases) for spec in specs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -107,7 +106,7 @@ class TorchAdapter(Adapter):
         self._batches = True
         self._batches = batch.shared(rows, inputs, outputs, self._answer)
         if not self._batches and program.least == program.most:
-            inputs, outputs = (tuple(_of_rows(spec, program.most) for spec in side) for side in (inputs, outputs))
+            inputs, outputs = (tuple(spec.of_rows(program.most) for spec in side) for side in (inputs, outputs))
         return ModelSpec(inputs, outputs, self._batches)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -146,10 +145,6 @@ class TorchAdapter(Adapter):
     def _run(self, tensors: Sequence[Any]) -> Any:
         with self._torch.inference_mode():
             return self._program.run(tensors)
-
-
-def _of_rows(spec: TensorSpec, rows: int) -> TensorSpec:
-    return dataclasses.replace(spec, shape=(rows, *spec.shape[1:]))
 
 
 def _chosen(found: Sequence[TensorSpec], given: Sequence[TensorSpec]) -> list[tuple[str, TensorSpec]]:

@@ -7,7 +7,6 @@ import pytest
 
 from conformance.cases.caffe2 import field
 from conformance.cases.case import ROWS, Case
-from zeromind.plugins import ADAPTERS
 
 PICTURES = np.random.default_rng(1).standard_normal((5, 3, 12, 10)).astype(np.float32)
 
@@ -182,9 +181,7 @@ def opencv_tensorflow(folder):
     cv2 = pytest.importorskip("cv2")
     path = frozen_graph(folder / "model.pb")
     net = cv2.dnn.readNetFromTensorflow(str(path))
-    return answered(
-        path, net, {"images": PICTURES}, ["prob"], task={"model_type": "opencv"}, also=("tensorflow",) if "tensorflow" in ADAPTERS else ()
-    )
+    return answered(path, net, {"images": PICTURES}, ["prob"], task={"model_type": "opencv"}, also=("tensorflow",))
 
 
 MAKERS = [opencv_caffe, opencv_darknet, opencv_torch7, opencv_tensorflow]
