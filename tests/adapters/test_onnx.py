@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -448,3 +450,11 @@ def _sized(data):
         length += bytes([size & 0x7F | 0x80])
         size >>= 7
     return length + bytes([size]) + data
+
+
+def test_onnx_runtime_writes_nothing_into_the_users_home(tmp_path):
+    program = (
+        "from zeromind.adapters import onnx_values; from zeromind.adapters.onnx import OnnxAdapter as A; onnx_values.runtime(A.require)"
+    )
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []

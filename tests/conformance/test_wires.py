@@ -150,6 +150,10 @@ def unraw(data, datatype, shape):
     return items.reshape(shape)
 
 
+def is_finite(values):
+    return np.asarray(values).dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
 def assert_bit_equal(mine, its):
     assert mine.keys() == its.keys()
     for name, array in its.items():
@@ -176,19 +180,20 @@ def pool(thread_server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(pool, case):
-    answer = pool.load({"id": "case", "model_file": str(case.path)})
+def served(pool, one_case):
+    answer = pool.load({"id": "case", "model_file": str(one_case.path), **one_case.task})
     assert answer.status == 200, answer
     yield Model(pool, "case")
     pool.drop("case")
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_every_adapter_answers_alike(served, case, wire):
-    inputs = {name: array.astype(datatypes.NUMPY_OF[kind]) for (name, kind), array in zip(served.inputs, case.inputs.values(), strict=True)}
+def test_every_adapter_answers_alike(served, one_case, wire):
+    rows = np.flatnonzero([all(is_finite(array[row]) for array in one_case.inputs.values()) for row in range(5)])  # JSON has no others
+    inputs = {name: one_case.inputs[name].astype(datatypes.NUMPY_OF[kind])[rows] for name, kind in served.inputs}
     reference = served.v2_grpc(inputs)
-    for (name, _), expected in zip(served.outputs, case.expected.values(), strict=False):
-        case.agree(reference[name], expected)
+    for name, expected in one_case.expected.items():
+        one_case.agree(reference[name], expected[rows])
     assert_bit_equal(getattr(served, wire)(inputs), reference)
 
 

@@ -50,7 +50,7 @@ class Caffe2Adapter(Adapter):
         return caffe2_net.is_net(file.head) or bool(_MEMBERS & {PurePosixPath(name).name for name in file.tar_names})
 
     def __init__(self, source: Source) -> None:
-        self.require("onnxruntime")
+        onnx_values.runtime(self.require)
         onnx = self.require("onnx")
         with _files(source) as (paths, inputs, outputs):
             nets = _told_apart(source.file, paths)

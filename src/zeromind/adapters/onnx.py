@@ -44,7 +44,7 @@ class OnnxAdapter(Adapter):
         return onnx_file.is_model(file.head)
 
     def __init__(self, source: Source) -> None:
-        self._runtime = self.require("onnxruntime")
+        self._runtime = onnx_values.runtime(self.require)
         path = source.file.path
         onnx_file.check_external_data(path)
         options = self._runtime.SessionOptions()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from zeromind.tensors import Tensor, TensorSpec
 BFLOAT16 = 16
 """Its number among the types of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
 _BFLOAT16_NAME = "tensor(bfloat16)"
+
+
+def runtime(require: Callable[[str], Any]) -> Any:
+    """ONNX Runtime's package, as ``require`` imports it."""
+    # It would write what it does into a database in the user's home, to be sent.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return require("onnxruntime")
 
 
 def check_bfloat16(inputs: Sequence[Any], outputs: Sequence[Any], runtime: Any) -> None:

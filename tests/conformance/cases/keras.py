@@ -35,7 +35,7 @@ def keras_hdf5(folder):
 
 
 def keras_case(path, rows, expected):
-    case = Case("keras", path, {}, {}, rtol=1e-5)
+    case = Case("keras", path, {}, {}, rtol=1e-5, task={"batch_sizes": [1, 4]})
     # Keras numbers its layers per process, so the names are the loaded model's own.
     case.inputs = {case.loaded.spec.inputs[0].name: rows}
     case.expected = {case.loaded.spec.outputs[0].name: expected}
