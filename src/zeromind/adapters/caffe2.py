@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from zeromind.adapters import archive, caffe2_net, caffe2_operators, spec_file
+from zeromind.adapters import archive, caffe2_net, caffe2_operators, onnx_values, spec_file
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.caffe2_graph import Graph
 from zeromind.adapters.caffe2_net import Net, Operator
