@@ -453,6 +453,6 @@ def _sized(data):
 
 
 def test_onnx_runtime_writes_nothing_into_the_users_home(tmp_path):
-    program = "from zeromind.adapters import onnx_values; from zeromind.adapters.onnx import OnnxAdapter; onnx_values.runtime(OnnxAdapter.require)"
+    program = "from zeromind.adapters import onnx, onnx_values\nonnx_values.runtime(onnx.OnnxAdapter.require)"
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "HOME": str(tmp_path)}, check=True)
     assert list(tmp_path.iterdir()) == []
