@@ -18,6 +18,10 @@ _VERSION, _NAME, _IN_TREE, _OUT_TREE, _MODULE = 0, 1, 2, 4, 13
 _LEAST_FIELDS, _MOST_FIELDS = 16, 64
 _MOST_VERSION = 255
 _MAGIC, _PRODUCER = b"ML\xefR", b"StableHLO_v"
+_DIALECTS = {"builtin", "func", "stablehlo", "chlo", "sdy"}
+"""What an export is made of; in others a native function may be called under another name."""
+_COMPILERS = {"mosaic_gpu_v2", "tpu_custom_call"}
+"""JAX vouches for their form only: they compile what the file has for them."""
 _CALLBACK = "python"
 """What the targets that call back into Python have in their names."""
 
@@ -84,7 +88,7 @@ def load(require: Callable[[str], Any], file: ModelFile, allow_code: bool) -> An
         text = f"{name} calls Python functions of the process that exported it ({callback}): export it without callbacks"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, callback)
     vouched: set[str] = getattr(require("jax._src.export._export"), "_CUSTOM_CALL_TARGETS_GUARANTEED_STABLE", set())
-    strange = sorted(targets - vouched)
+    strange = sorted(targets - (vouched - _COMPILERS))
     if strange and not allow_code:
         text = (
             f"{name} calls native functions that JAX does not vouch for ({', '.join(strange)}); the operator can allow it with 'allow_code'"
@@ -98,7 +102,9 @@ def _targets(require: Callable[[str], Any], module: bytes) -> set[str]:
     ir, found = require("jax.extend.mlir.ir"), set()
 
     def look(operation: Any) -> Any:
-        if operation.name == "stablehlo.custom_call":
+        if operation.name.partition(".")[0] not in _DIALECTS:
+            found.add(operation.name)
+        elif operation.name == "stablehlo.custom_call":
             found.add(str(ir.StringAttr(operation.attributes["call_target_name"]).value))
         return ir.WalkResult.ADVANCE
 

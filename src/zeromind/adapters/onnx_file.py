@@ -84,7 +84,8 @@ def shapeless_inputs(path: Path) -> set[str]:
 
 def _fault(folder: Path, name: str) -> str:
     parts = name.split("/")
-    if PurePosixPath(name).is_absolute() or any(part in ("", ".", "..") for part in parts) or set(name) & set("\\:\0"):
+    # A star begins the name by which ONNX Runtime means an address in memory.
+    if PurePosixPath(name).is_absolute() or any(part in ("", ".", "..") for part in parts) or set(name) & set("\\:\0*"):
         return "is no plain relative name"
     try:
         status = folder.lstat()

@@ -24,7 +24,7 @@ _NAME = re.compile(rb"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _OPERATOR = re.compile(rb"[A-Z_][A-Za-z0-9_>]*")
 
 _OUTSIDE = re.compile(
-    r"(Read|Write|Matching)File|.*Reader(V2)?|.*PyFunc.*|CreateSummary.*|DumpTensor|RecordInput|LoadAndRemapMatrix|GenerateVocabRemapping"
+    r"(Read|Write)File|MatchingFiles|ImmutableConst|Skipgram|(De|En)codeProto(V2)?|.*Reader(V2)?|.*PyFunc.*|CreateSummary.*|DumpTensor|RecordInput|LoadAndRemapMatrix|GenerateVocabRemapping"
     r"|Debug(Identity|Nan|Numeric).*|Rpc.*|RemoteCall|FileSystemSetConfiguration|CalibrationStatisticsSaver|DistributedSave|XlaCustomCall.*"
     r"|FixedUnigramCandidateSampler|ImportEvent|ListSnapshotChunksDataset|(Experimental)?DatasetToTFRecord|DatasetFromGraph"
     r"|(Experimental)?(TextLine|FixedLengthRecord|TFRecord|CSV|Sql|LMDB|Load|Save|Snapshot|Cache|MatchingFiles|DataService)\w*Dataset.*"
@@ -32,9 +32,14 @@ _OUTSIDE = re.compile(
 )
 """Operators that read or write files, talk to others, or call what is no operator; ``_PRINT`` may, ``_SAVING`` and ``_TABLE`` must."""
 _SAVING = re.compile(r"(DTensor)?(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
+_WRITING = re.compile(r"(DTensor)?Save(V2|Slices)?|MergeV2Checkpoints")
+_RESTORING = re.compile(r"(DTensor)?Restore(V2|Slice)?")
 _TABLE = re.compile(r"InitializeTableFromTextFile(V2)?")
 _STATE = re.compile(r"VarHandleOp|(Anonymous)?(Mutable)?(Dense)?HashTable(OfTensors)?(V2)?|NoOp")
 _PRINT, _PRINTED_FILE = "PrintV2", b"file://"
+_CALL, _NATIVE = "XlaCallModule", b"custom_call"
+_NOT_SERVED = {"__saved_model_init_op", "__saved_model_train_op"}
+"""What a SavedModel lists among its signatures, and its loader runs."""
 
 
 def home(file: ModelFile) -> Path | None:
@@ -128,16 +133,18 @@ class _Graphs:
     def danger(self) -> str:
         for node in itertools.chain(self.nodes, *self.functions.values()):
             for operator in self.texts([node], 2):
-                if _OUTSIDE.fullmatch(operator) or (operator == _PRINT and self.data.find(_PRINTED_FILE, *node) >= 0):
+                # Attributes of a function may come from whoever calls it: the words may stand anywhere in the file.
+                found = any(operator == name and self.data.find(word) >= 0 for name, word in ((_PRINT, _PRINTED_FILE), (_CALL, _NATIVE)))
+                if found or _OUTSIDE.fullmatch(operator):
                     return f"the operator {operator}"
         leading = next(filter(_leads_out, self.texts(self.assets, 2)), "")
-        return f"an asset outside its folder, {leading!r}" if leading else self._reading() or self._saving()
+        if leading:
+            return f"an asset outside its folder, {leading!r}"
+        return self._reading() or self._saving() or (self._restoring() if self.meta else "")
 
     def _reading(self) -> str:
         """Tables must come from assets: those that the file lists, by way of the functions that get them as arguments."""
-        readers = [name for name, body in self.functions.items() if self.operators(body, _TABLE)]
-        for name in readers:  # it grows
-            readers += [caller for caller, body in self.functions.items() if caller not in readers and self.mention(body, [name])]
+        readers = self._reaching(_TABLE)
         called = [node for node in self.nodes if self.operators([node], _TABLE) or self.mention([node], readers)]
         bodies = [node for body in self.functions.values() for node in body]
         made = any(
@@ -147,7 +154,10 @@ class _Graphs:
             for source in self.inputs(node)
         )
         assets = {name.partition(":")[0] for name in self.texts(self.assets, 1, 1)}
-        return "a table from a file that is no asset" if made or (called and self._sources(called) - assets) else ""
+        # Only what the loader runs gets the assets' places; what is served would open the names that the graph has for them.
+        served = [entry for entry in self.inner(self.meta, 5) if not set(self.texts([entry], 1)) <= _NOT_SERVED]
+        filled = self._after(called) & set(map(_node, self.texts(served, 2, 2, 2, 1)))
+        return "a table from a file that is no asset" if made or filled or (called and self._sources(called) - assets) else ""
 
     def _sources(self, nodes: list[Span]) -> set[str]:
         """The nodes without inputs from which these get theirs, but for tables and variables."""
@@ -171,15 +181,54 @@ class _Graphs:
         found = [node for node in self.nodes if self.operators([node], _SAVING) or self.mention([node], savers)]
         if not found and not savers:
             return ""
-        after = set(self.texts(found, 1))
-        inputs = {name: set(map(_node, self.texts([node], 3))) for node in self.nodes for name in self.texts([node], 1)}
-        while more := {name for name in inputs if inputs[name] & after} - after:
-            after |= more
+        after = self._after(found)
         # The tensors of signatures, the nodes in collections, and what is called by objects of Python.
         served = [name for side in (1, 2) for name in self.texts(self.meta, 5, 2, side, 2, 1)] + self.texts(self.meta, 4, 2, 1, 1)
         called = self.mention([*self.inner(self.meta, 7), *itertools.chain(*self.functions.values())], savers)
         apart = self.meta and not called and not after & set(map(_node, served))
         return "" if apart else f"the operator {self.operators(found + [n for s in savers for n in self.functions[s]], _SAVING)[0]}"
+
+    def _after(self, nodes: Iterable[Span]) -> set[str]:
+        """These nodes and all that get something of theirs."""
+        after = set(self.texts(list(nodes), 1))
+        inputs = {name: set(map(_node, self.texts([node], 3))) for node in self.nodes for name in self.texts([node], 1)}
+        while after and (more := {name for name in inputs if inputs[name] & after} - after):
+            after |= more
+        return after
+
+    def _restoring(self) -> str:
+        """What the loader runs to restore variables may do nothing else, and read only the checkpoint that it is given."""
+        named = {name: node for node in self.nodes for name in self.texts([node], 1)}
+        given = set(map(_node, self.texts(self.meta, 3, 1)))
+        before: set[str] = set()
+        todo = [_node(name) for name in self.texts(self.meta, 3, 3)]
+        while todo:
+            name = todo.pop()
+            if name in named and name not in before:
+                before.add(name)
+                todo += map(_node, self.texts([named[name]], 3))
+        writers, readers, tables = (self._reaching(kind) for kind in (_WRITING, _RESTORING, _TABLE))
+        for node in (named[name] for name in before):
+            sources = [_node(source) for source in self.inputs(node)]
+            if self.operators([node], _WRITING) or self.operators([node], _TABLE) or self.mention([node], writers + tables):
+                return "a saver that does more than restore"
+            own = [source for source in sources if source in given or self.operators([named[source]], _STATE)]
+            elsewhere = self.operators([node], _RESTORING) and not given.issuperset(sources[:1])
+            if elsewhere or (self.mention([node], readers) and len(own) < len(sources)):
+                return "variables restored from elsewhere"
+        for node in (node for body in self.functions.values() for node in body):
+            sources = self.inputs(node)
+            made = [":" in source for source in sources]  # by another node of the function, not by who calls it
+            if (self.operators([node], _RESTORING) and any(made[:1])) or (self.mention([node], readers) and any(made)):
+                return "variables restored from elsewhere"
+        return ""
+
+    def _reaching(self, kind: re.Pattern[str]) -> list[bytes]:
+        """The functions with such an operator, and those that call them."""
+        names = [name for name, body in self.functions.items() if self.operators(body, kind)]
+        for name in names:  # it grows
+            names += [caller for caller, body in self.functions.items() if caller not in names and self.mention(body, [name])]
+        return names
 
 
 def _node(source: str) -> str:

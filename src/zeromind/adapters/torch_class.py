@@ -78,8 +78,10 @@ def _made(torch: Any, source: Source) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise ZeroMindError(ErrorKind.LOAD_FAILED, f"{place} fails: {type(error).__name__}: {error}", place) from error
-    # A client may name a file of the operator's and with it any function that Python can import: nothing is called that is no model.
-    if beside is None and not (inspect.isclass(cls) and issubclass(cls, torch.nn.Module)):
+    # A client may name a file of the operator's and with it any function that Python can import: nothing is called that is no model,
+    # or that the file has only imported.
+    own = beside is not None and getattr(cls, "__module__", None) == beside.__name__
+    if not own and not (inspect.isclass(cls) and issubclass(cls, torch.nn.Module)):
         raise _wrong("class", f"{text} is no subclass of torch.nn.Module: name one, or put a function that makes it into a file beside it")
     try:
         with contextlib.suppress(ValueError):  # some classes of C have no signature

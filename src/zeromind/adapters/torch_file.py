@@ -26,7 +26,7 @@ _OLD_EXPORT = "serialized_exported_program.json"
 _DATA_MODULES = {"torch", "torch._utils", "torch._tensor", "torch.nn.parameter", "torch.serialization", "torch.storage", "collections"}
 _DATA_NAMES = {"set", "bytearray", "complex", "encode"}
 _MOST_PICKLE = 1 << 20
-_MOST_HEADER = 1 << 24
+_MOST_HEADER = 1 << 22
 _OTHER_FRAMEWORKS = {"flax", "tf", "mlx", "jax", "paddle"}
 
 REASONS = {

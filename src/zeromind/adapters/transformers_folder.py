@@ -17,6 +17,7 @@ _OTHERS = ("MLmodel", "skill.py", "saved_model.pb")
 _WEIGHTS = re.compile(r"(model[\w.-]*\.safetensors|pytorch_model[\w.-]*\.bin)(\.index\.json)?")
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _MOST_BYTES = 1 << 25
+_MOST_MODULES = 100
 _NAMES_CODE = (CONFIG, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _FAULTS = (OSError, ValueError, RecursionError)
 
@@ -67,6 +68,10 @@ def look_into(file: ModelFile) -> Folder:
     folder = _found(file.path)
     if (folder.path / "adapter_config.json").is_file():
         raise _broken(file.path, "holds a PEFT adapter, which names its model elsewhere: merge the two and save the result")
+    told = folder.settings("tokenizer_config.json")
+    foreign = next((key for key in ("vocab", "merges") if isinstance(told.get(key), str)), "")
+    if foreign:  # the library would open it, wherever it lies
+        raise _broken(folder.path / "tokenizer_config.json", f"names a file in {foreign!r}: save the tokenizer anew")
     for name in _INDEXES:
         shards = folder.settings(name).get("weight_map", {})
         for shard in set(map(str, shards.values())) if isinstance(shards, dict) else [str(shards)]:
@@ -79,6 +84,8 @@ def _found(path: Path) -> Folder:
     modules: list[tuple[str, Path]] = []
     if (path / MODULES).is_file():
         listed = _json(path / MODULES)
+        if isinstance(listed, list) and len(listed) > _MOST_MODULES:
+            raise _broken(path / MODULES, f"lists more than {_MOST_MODULES} modules")
         for entry in listed if isinstance(listed, list) else [listed]:
             if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or not isinstance(entry.get("path"), str):
                 raise _broken(path / MODULES, "is no list of modules with 'type' and 'path'")

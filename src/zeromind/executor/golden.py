@@ -17,6 +17,8 @@ from zeromind.executor.group import Group
 from zeromind.filters.base import Files
 from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec, Value, find
 
+_MOST_BYTES = 256 << 20
+
 
 class Tried(Protocol):
     """What of a Skill is needed to try it."""
@@ -110,6 +112,10 @@ def _given(source: Any, files: Files) -> Mapping[str, Any]:
     data = files.read(source)
     try:
         if data.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                size = sum(member.file_size for member in packed.infolist())
+            if size > _MOST_BYTES:
+                raise _wrong(f"{source!r} unpacks to {size} bytes, which is more than a sample may have")
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return dict(arrays)
         values = strictjson.loads(data)
