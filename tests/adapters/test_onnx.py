@@ -456,3 +456,17 @@ def test_onnx_runtime_writes_nothing_into_the_users_home(tmp_path):
     program = "from zeromind.adapters import onnx, onnx_values\nonnx_values.runtime(onnx.OnnxAdapter.require)"
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "HOME": str(tmp_path)}, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_numbers_whose_rows_depend_on_each_other_are_no_batch(tmp_path):
+    nodes = [helper.make_node("ReduceMax", ["x"], ["most"], axes=[0], keepdims=1), helper.make_node("Sub", ["x", "most"], ["y"])]
+    made = model(nodes, [value("x", INT64, [None, 2])], [value("y", INT64, [None, 2])])
+    assert not serve(made, tmp_path).spec.batches
+    assert serve(identity(INT64), tmp_path).spec.batches
+
+
+def test_an_address_in_memory_is_no_file(tmp_path):
+    (tmp_path / "*").mkdir()
+    (tmp_path / "*" / "_ORT_MEM_ADDR_").touch()
+    with pytest.raises(ZeroMindError, match="no plain relative name"):
+        serve(model([], [], [value("w", FLOAT, [2])], initializer=[external("*/_ORT_MEM_ADDR_")]), tmp_path)

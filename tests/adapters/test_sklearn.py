@@ -429,3 +429,12 @@ def test_classes_are_the_labels_of_probabilities(tmp_path):
     two = serve(MultiOutputClassifier(LogisticRegression(max_iter=1000)).fit(X, np.stack([names, Y > 0], axis=1)), tmp_path)
     assert two.labels == {"probabilities_0": ("a", "b", "c"), "probabilities_1": ("False", "True")}
     assert serve(LinearRegression().fit(X, Y), tmp_path).labels == {}
+
+
+def test_a_step_that_writes_into_its_input_spoils_no_other_answer(tmp_path):
+    model = make_pipeline(StandardScaler(copy=False), LogisticRegression(max_iter=1000)).fit(X.copy(), Y)
+    adapter = serve(model, tmp_path)
+    rows = ROWS.copy()
+    answer = adapter.predict({"input": rows})
+    np.testing.assert_array_equal(rows, ROWS)
+    np.testing.assert_allclose(answer["probabilities"], model.predict_proba(ROWS.copy()), rtol=1e-12)

@@ -334,3 +334,52 @@ class TestFaults:
         adapter.close()
         with pytest.raises(RuntimeError, match="closed"):
             adapter.predict({"flower": ROWS})
+
+
+class TestHidden:
+    """Graphs that hide what they reach for."""
+
+    @staticmethod
+    def judged(tmp_path, change):
+        tf = tensorflow()
+        graph = tf.compat.v1.GraphDef()
+        change(graph)
+        (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
+        return tensorflow_file.danger(tmp_path / "graph.pb", saved=False)
+
+    @pytest.mark.parametrize("operator", ["ImmutableConst", "Skipgram", "MatchingFiles", "ReadFile", "WriteFile", "DecodeProtoV2"])
+    def test_operators_that_name_a_file(self, tmp_path, operator):
+        def change(graph):
+            node = graph.node.add()
+            node.name, node.op = "x", operator
+
+        assert self.judged(tmp_path, change) == f"the operator {operator}"
+
+    def test_the_place_to_print_to_comes_from_who_calls_the_function(self, tmp_path):
+        def change(graph):
+            body = graph.library.function.add()
+            body.signature.name = "f"
+            node = body.node_def.add()
+            node.name, node.op = "print", "PrintV2"
+            node.attr["output_stream"].placeholder = "place"
+            call = graph.node.add()
+            call.name, call.op = "call", "f"
+            call.attr["place"].s = b"file:///tmp/none"
+
+        assert self.judged(tmp_path, change) == "the operator PrintV2"
+
+    def test_what_restores_variables_may_not_save_nor_read_from_elsewhere(self, iris, tmp_path):
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        whole = saved_model_pb2.SavedModel.FromString((iris / "saved_model.pb").read_bytes())
+        assert tensorflow_file.danger(iris / "saved_model.pb", saved=True) == ""
+        for operator in ("Save", "RestoreV2"):
+            made = saved_model_pb2.SavedModel.FromString(whole.SerializeToString())
+            graph = made.meta_graphs[0]
+            path, evil = graph.graph_def.node.add(), graph.graph_def.node.add()
+            path.name, path.op = "path", "Const"
+            evil.name, evil.op = "evil", operator
+            evil.input.append("path")
+            graph.saver_def.restore_op_name = "evil"
+            (tmp_path / "saved_model.pb").write_bytes(made.SerializeToString())
+            assert tensorflow_file.danger(tmp_path / "saved_model.pb", saved=True)

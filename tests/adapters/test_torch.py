@@ -478,7 +478,7 @@ class TestCompiled:
 class TestWeights:
     @pytest.fixture
     def state(self, tmp_path):
-        (tmp_path / "net.py").write_text(cases.CLASS)
+        (tmp_path / "net.py").write_text(cases.CLASS + "\nfrom os import system\n")
         module = importing.load_file(tmp_path / "net.py").Net(5)
         torch.save(module.state_dict(), tmp_path / "model")
         return module
@@ -504,6 +504,7 @@ class TestWeights:
             ({"class": "net.py:Net", "arguments": {"hidden": "x"}}, ErrorKind.LOAD_FAILED, "cannot be made"),
             ({"class": "net.py:Net", "arguments": {"hidden": 6}}, ErrorKind.LOAD_FAILED, "does not fill net.py:Net: .*size mismatch"),
             ({"class": "collections:OrderedDict"}, ErrorKind.TASK_ATTRIBUTE, "no subclass of torch.nn.Module"),
+            ({"class": "net.py:system"}, ErrorKind.TASK_ATTRIBUTE, "no subclass of torch.nn.Module"),
             ({"class": "os:system", "arguments": {"command": "touch made"}}, ErrorKind.TASK_ATTRIBUTE, "no subclass of torch.nn.Module"),
             ({"class": "net.py:Net", "arguments": {"hidden": 5}, "weights": "net"}, ErrorKind.LOAD_FAILED, "no state_dict"),
         ],

@@ -825,3 +825,12 @@ def test_classes_over_rest(pool):
     answer = pool.predict("classes", {"text": TEXTS})
     assert answer.status == 200
     assert [len(answer.json["result"][name]) for name in ("label", "score", "scores")] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("key", ["vocab", "merges"])
+def test_a_tokenizer_names_no_file_outside_its_folder(copy, key):
+    folder = copy("mask")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, key: "/etc/hostname"}))
+    with pytest.raises(ZeroMindError, match=f"names a file in '{key}'"):
+        load(folder)

@@ -335,3 +335,12 @@ def test_serving_warns_of_nothing_and_uses_several_threads(tmp_path):
         warnings.simplefilter("error")
         for rows in (ROWS, ROWS[:1], np.asfortranarray(ROWS), ROWS[::2]):
             np.testing.assert_array_equal(adapter.predict({"input": rows})["prediction"], model.predict(rows))
+
+
+def test_whole_numbers_beyond_float32_are_told_apart(tmp_path):
+    numbers = np.array([123456780, 123456781, 123456789])
+    frame = pd.DataFrame({"code": pd.Categorical(numbers[CLASSES]), "size": ROWS[:, 0]})
+    frame_model = xgboost.XGBRegressor(n_estimators=5, max_depth=3, n_jobs=1, enable_categorical=True).fit(frame, ROWS[:, 1])
+    adapter = serve(frame_model, tmp_path)
+    inputs = {"input": np.stack([numbers[CLASSES], ROWS[:, 0]], axis=1).astype(np.float64)}
+    np.testing.assert_allclose(adapter.predict(inputs)["prediction"], frame_model.predict(frame), rtol=1e-5)

@@ -65,16 +65,22 @@ def test_samples_run_when_the_model_is_loaded(load):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"y": [[2, 4], [6, 9]]}, "sample 1 of the task: output 'y' at [1, 1] is 8.0, expected is 9.0"),
+        ({"y": [[2, 4], [6, 9]]}, "sample 1 of the task: output 'y' at [1, 1] is 8.0, expected is 9 (rtol"),
         ({"y": [[2, 4]]}, "shape [2, 2], expected is [1, 2]"),
         ({"greeting": ["hello Ada", "x"]}, "is 'hello Zoë', expected is 'x'"),
         ({"count": [2, 1]}, "at [0] is 1, expected is 2; 1 of 2 values differ"),
         ({"z": [1]}, "it names the output 'z', but the model's outputs are 'y', 'greeting', 'count'"),
-        ({"y": [["a", "b"]]}, "no [any, 2] tensor"),
+        ({"y": [[2, 4], [6]]}, "no [any, 2] tensor"),
+        ({"count": [1.0, 1.9]}, "not int64, but float64"),
+        ({"greeting": [None, "x"]}, "not string"),
+        ({"y": [[None, 4], [6, 8]]}, "at [0, 0] is 2.0, expected is nan"),
+        ([5], "values by tensor name are expected, not 5"),
+        ({"y": [["a", "b"]]}, "what stands for 'y' is not float32, but str"),
     ],
 )
 def test_another_answer_fails_the_load(load, changes, words):
-    assert words in refused(load, DOUBLE, {"inputs": INPUTS, "outputs": {**OUTPUTS, **changes}})
+    outputs = {**OUTPUTS, **changes} if isinstance(changes, dict) else changes
+    assert words in refused(load, DOUBLE, {"inputs": INPUTS, "outputs": outputs})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ def test_files_outside_the_roots_are_the_operators_alone(load, tmp_path, tmp_pat
 def test_samples_go_through_the_filters(load):
     filters = {"output_filters": {"y": ["argmax.ArgMaxFilter"]}}
     load(DOUBLE, {"inputs": INPUTS, "outputs": {"y": [1, 1]}}, **filters)
-    assert "output 'y' at [0] is 1, expected is 0" in refused(load, DOUBLE, {"inputs": INPUTS, "outputs": {"y": [0, 1]}}, **filters)
+    assert "output 'y' is [1,1], expected is [0, 1]" in refused(load, DOUBLE, {"inputs": INPUTS, "outputs": {"y": [0, 1]}}, **filters)
 
 
 def test_the_responses_of_a_decoupled_model(load):
@@ -130,3 +136,34 @@ def test_the_responses_of_a_decoupled_model(load):
     load(COUNTDOWN, {**sample, "outputs": [{"left": [4]}, {"left": [2]}]})
     assert "3 responses are expected, the model gives 2" in refused(load, COUNTDOWN, {**sample, "outputs": [{}, {}, {}]})
     assert "at [0] is 2, expected is 3" in refused(load, COUNTDOWN, {**sample, "outputs": [{"left": [4]}, {"left": [3]}]})
+
+
+SHOW = """
+class ShowFilter:
+    side = "output"
+
+    def apply(self, value, spec):
+        return {"sum": float(value.sum()), "kind": "two"}
+"""
+
+
+def test_answers_of_filters_are_compared_within_the_tolerance(load, tmp_path):
+    (tmp_path / "show.py").write_text(SHOW)
+    file = tmp_path / "skill.py"
+    file.write_text(DOUBLE)
+
+    def tried(**expected):
+        sample = {"inputs": INPUTS, "outputs": {"y": [{"sum": 6, "kind": "two", **expected}, {"sum": 14.0000001, "kind": "two"}]}}
+        task = {"id": "t", "model_file": str(file), "samples": [sample], "output_filters": {"y": ["show.ShowFilter"]}}
+        return Skill(Order(task, str(file), trusted=True, allow_code=True, filter_folders=(str(tmp_path),)))
+
+    tried()
+    for wrong in ({"sum": 7}, {"kind": 2}, {"more": 1}):
+        with pytest.raises(ZeroMindError, match="expected is"):
+            tried(**wrong)
+
+
+def test_a_model_that_fails_its_samples_is_closed(load, tmp_path):
+    closing = f"    def close(self):\n        open({str(tmp_path / 'closed')!r}, 'w').close()\n"
+    refused(load, DOUBLE + closing, {"inputs": INPUTS, "outputs": {"count": [9, 9]}})
+    assert (tmp_path / "closed").exists()

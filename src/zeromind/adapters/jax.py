@@ -97,6 +97,13 @@ class JaxAdapter(Adapter):
 
         return jax.jit(flat, in_shardings=jax.sharding.SingleDeviceSharding(where))
 
+    def _compiled(self, inputs: Sequence[TensorSpec], sizes: Sequence[int], limit_s: float) -> ladder.Plans:
+        try:
+            return ladder.compiled(self._function, inputs, sizes, limit_s)
+        except ValueError as error:
+            text = f"it does not take batches of all the sizes {', '.join(map(str, sizes))}: list those that it was exported for"
+            raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"{text} in the task's 'batch_sizes' ({error})", "batch_sizes") from error
+
     def _batched(self, avals: Sequence[Any], source: Source, named: Sequence[int]) -> None:
         """Find out whether requests may be joined, and compile for the sizes that batches will have."""
         firsts = [aval.shape[0] if aval.shape else None for aval in avals]
@@ -112,7 +119,7 @@ class JaxAdapter(Adapter):
             self.spec = ModelSpec(inputs, outputs, batches=True)
             with self._numbers():
                 limit = float("inf") if named else ladder.COMPILING_S
-                self._plans = ladder.compiled(self._function, inputs, sizes, limit)
+                self._plans = self._compiled(inputs, sizes, limit)
             return
         self.spec, self._plans = own, ()
         if not any(None in spec.shape for spec in own.inputs):

@@ -82,8 +82,7 @@ class SklearnAdapter(Adapter):
         return self._answer(inputs) if answer is None else answer
 
     def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        table = self._table.build(inputs)
-        return self._answers.give(lambda method: self._call(method, table), len(next(iter(inputs.values()))))
+        return self._answers.give(lambda method: self._call(method, self._copied(inputs)), len(next(iter(inputs.values()))))
 
     def _classes(self) -> dict[str, tuple[str, ...]]:
         """The names of the classes whose probabilities are given."""
@@ -94,6 +93,10 @@ class SklearnAdapter(Adapter):
                 named.update(interface.labelled([spec], list(classes[int(target)] if target else classes)))
         return named
 
+    def _copied(self, inputs: Mapping[str, Tensor]) -> Any:
+        """A table for one method, which may write into it: steps with ``copy=False`` do."""
+        return self._table.build({name: array.copy() for name, array in inputs.items()})
+
     def _call(self, method: str, table: Any) -> Any:
         # A forest saved with n_jobs=-1 would start a thread per core for one row.
         with self._joblib.parallel_config("sequential") if self._alone else contextlib.nullcontext():
@@ -103,11 +106,11 @@ class SklearnAdapter(Adapter):
         """What the estimator offers, told from its answer to two rows: to one alone some leave out a dimension."""
         row = self._table.sample()
         several = all(spec.shape[:1] == (None,) for spec in self._table.inputs)
-        table = self._table.build({name: np.concatenate([array, array]) for name, array in row.items()} if several else row)
+        rows = {name: np.concatenate([array, array]) for name, array in row.items()} if several else row
         offered: dict[str, Answer] = {}
         for name, method in methods.items():
             try:
-                result = self._call(method, table)
+                result = self._call(method, self._copied(rows))
             except Exception as error:
                 if offered:
                     continue  # some have predict_proba only to say that they were not trained for it

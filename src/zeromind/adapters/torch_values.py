@@ -52,7 +52,7 @@ class Values:
     def _array(self, tensor: Any) -> Tensor:
         if tensor.requires_grad:
             tensor = tensor.detach()
-        array: Tensor = (tensor.float() if tensor.dtype == self._torch.bfloat16 else tensor).numpy()
+        array: Tensor = (tensor.float() if tensor.dtype == self._torch.bfloat16 else tensor).numpy(force=True)
         return array
 
     def spec_of(self, name: str, value: Any, shape: Sequence[int | None]) -> TensorSpec:

@@ -143,7 +143,7 @@ class TransformersAdapter(Adapter):
         except ZeroMindError:
             return False  # its tokenizer makes nothing of these: nothing is known
         tolerance = _HALF_TOLERANCE if loader.half else _TOLERANCE
-        return all(_alike(alone[name], both[:1], tolerance) for name, both in together.items() if both.dtype.kind == "f")
+        return all(_alike(alone[name], both[:1], tolerance) for name, both in together.items())
 
 
 def _task(options: Mapping[str, Any], folder: transformers_folder.Folder) -> str:
@@ -164,4 +164,6 @@ def _task(options: Mapping[str, Any], folder: transformers_folder.Folder) -> str
 
 
 def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
     return bool(np.allclose(one, other, rtol=0, atol=tolerance * float(np.abs(other).max(initial=0)), equal_nan=True))

@@ -99,9 +99,11 @@ class TextGeneration(Head):
 
     def _generate(self, encoded: Mapping[str, Any], wish: Wish, made: queue.SimpleQueue[Any], stopped: threading.Event) -> None:
         try:
-            if wish.seed is not None:
-                self._torch.manual_seed(wish.seed)
-            with self._torch.inference_mode():
+            gpus = [self._device] if str(self._device).startswith("cuda") else []
+            # What one request sows, the next must not reap.
+            with self._torch.random.fork_rng(gpus, enabled=wish.seed is not None), self._torch.inference_mode():
+                if wish.seed is not None:
+                    self._torch.manual_seed(wish.seed)
                 self._model.generate(
                     input_ids=encoded["input_ids"].to(self._device),
                     attention_mask=encoded["attention_mask"].to(self._device),

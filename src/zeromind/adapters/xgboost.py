@@ -126,4 +126,6 @@ def _columns(booster: Any, version: tuple[int, int], source: Source) -> list[Col
             text = f"XGBoost has garbled the categories of column {name!r} in the file, as it did before 3.3 with texts that are not ASCII:"
             raise ZeroMindError(ErrorKind.INPUT_SPEC, f"{text} give 'inputs' of numbers in the task, and send the categories' places", name)
     kinds = ["BYTES" if known and isinstance(known[0], str) else "FP32" for known in values]
+    if any(known and not isinstance(known[0], str) and any(float(np.float32(value)) != value for value in known) for known in values):
+        kinds = ["FP64" if kind == "FP32" else kind for kind in kinds]  # float32 would make one category of several
     return [Column(name, kind, known or None, strict=True) for name, kind, known in zip(names, kinds, values, strict=True)]

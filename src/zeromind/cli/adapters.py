@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,7 +48,7 @@ def adapters(file: Path | None, as_json: bool) -> None:
 def described(adapter: Any, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """What there is to say of an adapter, told without importing its framework."""
     needs = getattr(adapter, "needs", {})
-    missing = [module for module in needs if importlib.util.find_spec(module) is None]
+    missing = [module for module in needs if module not in known]
     versions = [f"{module} {_version(module, known)}".strip() for module in needs if module not in missing]
     return {
         "name": adapter.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ from zeromind.filters.base import Files
 from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec, Value, find
 
 _MOST_BYTES = 256 << 20
+_SHOWN = 200
+_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
+"""Which of numpy's kinds may stand for one: whole numbers for fractions, never the other way."""
 
 
 class Tried(Protocol):
@@ -79,7 +83,9 @@ def _compare(responses: Sequence[Mapping[str, Value]], sample: Sample, interface
             spec = _named(interface.spec.outputs, name, "output")
             value = values[spec.name]
             if isinstance(value, Encoded):
-                _equal(spec.name, np.array(json.loads(value.data)), np.array(given), sample)
+                plain = given.tolist() if isinstance(given, np.ndarray) else given
+                if not _same(json.loads(value.data), plain, sample):
+                    raise _wrong(f"output {spec.name!r} is {value.data.decode()[:_SHOWN]}, expected is {json.dumps(plain)[:_SHOWN]}")
             else:
                 _equal(spec.name, value, _tensor(given, spec), sample)
 
@@ -101,6 +107,17 @@ def _equal(name: str, mine: Tensor, its: Tensor, sample: Sample) -> None:
     )
 
 
+def _same(mine: Any, its: Any, sample: Sample) -> bool:
+    """Whether two values of JSON are alike, numbers within the sample's tolerance."""
+    if isinstance(mine, list) and isinstance(its, list):
+        return len(mine) == len(its) and all(_same(one, other, sample) for one, other in zip(mine, its, strict=True))
+    if isinstance(mine, dict) and isinstance(its, dict):
+        return mine.keys() == its.keys() and all(_same(mine[name], its[name], sample) for name in mine)
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (mine, its)):
+        return math.isclose(mine, its, rel_tol=sample.rtol, abs_tol=sample.atol)
+    return type(mine) is type(its) and bool(mine == its)
+
+
 def _shown(value: Any) -> str:
     return repr(value.decode(errors="replace")) if isinstance(value, bytes) else str(value)
 
@@ -108,7 +125,9 @@ def _shown(value: Any) -> str:
 def _given(source: Any, files: Files) -> Mapping[str, Any]:
     """The values by name that a task writes out, or that are in the ``.npz`` or JSON file that it names."""
     if not isinstance(source, str):
-        return dict(source)
+        if not isinstance(source, Mapping):
+            raise _wrong(f"values by tensor name are expected, not {source!r}")
+        return source
     data = files.read(source)
     try:
         if data.startswith(b"PK"):
@@ -127,11 +146,21 @@ def _given(source: Any, files: Files) -> Mapping[str, Any]:
 
 
 def _tensor(given: Any, spec: TensorSpec) -> Tensor:
+    """The values as an array that the spec may check; null is a number that is none. Raises LOAD_FAILED where they are of another kind."""
+    text = spec.datatype == "BYTES"
     try:
-        array = np.asarray(given, None if spec.datatype == "BYTES" or isinstance(given, np.ndarray) else spec.dtype)
+        array = given if isinstance(given, np.ndarray) else np.asarray(given, object if text else None)
+        if array.dtype.hasobject and not text:
+            array = np.array([math.nan if item is None else float(item) for item in array.reshape(-1).tolist()]).reshape(array.shape)
     except (ValueError, TypeError, OverflowError) as error:
         raise _wrong(f"what stands for {spec.name!r} is no {spec.shown_shape()} tensor: {error}") from None
-    return datatypes.as_bytes(array) if spec.datatype == "BYTES" else array
+    if not array.size:
+        return array.astype(spec.dtype)
+    kind = array.dtype.kind
+    fits = all(isinstance(item, (str, bytes)) for item in array.reshape(-1).tolist()) if text else kind in _KINDS[spec.dtype.kind]
+    if not fits:
+        raise _wrong(f"what stands for {spec.name!r} is not {datatypes.type_name(spec.datatype)}, but {array.dtype.name}")
+    return datatypes.as_bytes(array) if text else array
 
 
 def _named(specs: Sequence[TensorSpec], name: str, side: str) -> TensorSpec:

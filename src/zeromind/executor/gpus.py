@@ -25,5 +25,6 @@ def held(pids: Collection[int]) -> dict[int, int]:
                 if nbytes:
                     found[number] = nbytes
     finally:
-        nvml.nvmlShutdown()
+        with contextlib.suppress(nvml.NVMLError):
+            nvml.nvmlShutdown()
     return found

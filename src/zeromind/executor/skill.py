@@ -44,6 +44,14 @@ class Skill:
         inputs, outputs = task.inputs or inputs, task.outputs or outputs
         source = Source(file, inputs, outputs, task.device, order.threads, order.allow_code, task.options, task.max_batch_size)
         self._adapter: Adapter = guarded(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
+        try:
+            self._finish(task, order, plugins)
+        except BaseException:
+            self._adapter.close()
+            raise
+
+    def _finish(self, task: Task, order: Order, plugins: Plugins) -> None:
+        """Set the interface around the loaded adapter, and try it on the task's samples."""
         own = self._adapter.spec
         inputs, self._input_names = _rename(own.inputs, task.input_filters, "input")
         outputs, self._output_names = _rename(own.outputs, task.output_filters, "output")
@@ -56,7 +64,7 @@ class Skill:
         media = {name: chain.media for name, chain in self._input_filters.items()}
         self.interface = Interface(
             ModelSpec(inputs, outputs, own.batches),
-            adapter_class.name,
+            self._adapter.name,
             frozenset(self._input_filters),
             frozenset(self._output_filters),
             {name: types for name, types in media.items() if types},
