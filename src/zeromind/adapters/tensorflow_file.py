@@ -37,7 +37,6 @@ _RESTORING = re.compile(r"(DTensor)?Restore(V2|Slice)?")
 _TABLE = re.compile(r"InitializeTableFromTextFile(V2)?")
 _STATE = re.compile(r"VarHandleOp|(Anonymous)?(Mutable)?(Dense)?HashTable(OfTensors)?(V2)?|NoOp")
 _PRINT, _PRINTED_FILE = "PrintV2", b"file://"
-_CALL, _NATIVE = "XlaCallModule", b"custom_call"
 _NOT_SERVED = {"__saved_model_init_op", "__saved_model_train_op"}
 """What a SavedModel lists among its signatures, and its loader runs."""
 
@@ -134,8 +133,7 @@ class _Graphs:
         for node in itertools.chain(self.nodes, *self.functions.values()):
             for operator in self.texts([node], 2):
                 # Attributes of a function may come from whoever calls it: the words may stand anywhere in the file.
-                found = any(operator == name and self.data.find(word) >= 0 for name, word in ((_PRINT, _PRINTED_FILE), (_CALL, _NATIVE)))
-                if found or _OUTSIDE.fullmatch(operator):
+                if _OUTSIDE.fullmatch(operator) or (operator == _PRINT and self.data.find(_PRINTED_FILE) >= 0):
                     return f"the operator {operator}"
         leading = next(filter(_leads_out, self.texts(self.assets, 2)), "")
         if leading:
