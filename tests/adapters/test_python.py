@@ -177,11 +177,6 @@ def test_batches_may_be_declined(tmp_path):
     assert not serve(tmp_path, fixed).spec.batches
 
 
-def test_no_rows_never_reach_the_skill(tmp_path):
-    adapter = serve(tmp_path, "def predict(x: int) -> str: raise KeyError")
-    assert adapter.predict({"x": np.empty(0, np.int64)})["output"].shape == (0,)
-
-
 @pytest.mark.parametrize(
     ("source", "kind", "words"),
     [

@@ -312,3 +312,21 @@ def test_classes_that_the_adapter_names_are_told_unless_the_task_names_them(tmp_
     filtered = {"output_filters": {"probabilities": ["argmax.ArgMaxFilter"]}}
     loaded = Skill(Order({"id": "t", "model_file": "m", **filtered}, str(tmp_path / "m"), trusted=True, allow_code=True))
     assert loaded.interface.labels == {"probabilities": ("a", "b")}
+
+
+BRITTLE = """
+class Skill:
+    inputs = {"x": ("float32", [None, 2])}
+    outputs = {"y": ("float32", [None, SIZE]), "label": ("string", [None])}
+
+    def predict(self, x):
+        return {"y": x[0] - x, "label": ["one"] * len(x)}
+"""
+
+
+def test_no_rows_never_reach_a_model_whose_sizes_are_known(skill):
+    answers = run(skill(BRITTLE.replace("SIZE", "2")), tensors(x=np.empty((0, 2))))
+    assert {name: (array.shape, array.dtype) for name, array in answers[0].outputs.items()} == {
+        "y": ((0, 2), np.float32), "label": ((0,), object),
+    }  # fmt: skip
+    check_fault(run(skill(BRITTLE.replace("SIZE", "None")), tensors(x=np.empty((0, 2))))[0], ErrorKind.PREDICTION_FAILED)

@@ -85,7 +85,10 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The outputs for one batch; arrays have the dtypes and shapes of ``spec``, and so must the answer."""
+        """The outputs for one batch; arrays have the dtypes and shapes of ``spec``, and so must the answer.
+
+        A batch of no rows comes only where the spec leaves sizes of an output open beside them.
+        """
 
     def predict_with(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Mapping[str, Tensor]:
         """The same for requests with these parameters; only asked where ``parameters`` is set."""

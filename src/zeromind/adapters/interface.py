@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,8 +35,8 @@ def labelled(outputs: Sequence[TensorSpec], labels: Sequence[object]) -> dict[st
     return {fitting[0]: tuple(map(str, labels))} if len(fitting) == 1 and labels else {}
 
 
-def nothing(spec: ModelSpec, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """The outputs for a batch of no rows, where they can be told without the model, which often cannot take one; else None."""
-    if not spec.batches or len(next(iter(inputs.values()))) or any(None in output.shape[1:] for output in spec.outputs):
+def nothing(spec: ModelSpec) -> dict[str, Tensor] | None:
+    """The outputs for a batch of no rows, which models often cannot take; None where sizes are open that only the model tells."""
+    if any(None in output.shape[1:] for output in spec.outputs):
         return None
     return {output.name: np.empty([size or 0 for size in output.shape], output.dtype) for output in spec.outputs}

@@ -67,10 +67,6 @@ class JaxAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; ValueError where sizes that must agree differ."""
-        answer = interface.nothing(self.spec, inputs)
-        return self._answer(inputs) if answer is None else answer
-
-    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         arrays = [inputs[spec.name] for spec in self.spec.inputs]
         with self._numbers():
             results = ladder.run(self._function, self._plans, arrays) if self._plans else self._function(arrays)
@@ -115,7 +111,7 @@ class JaxAdapter(Adapter):
         sizes = (fixed,) if fixed else named or (tuple({1: 1, most: 1}) if few else ladder.usual(most))
         # The rows that are tried run in programs that are wanted anyway.
         self.spec, self._plans = ModelSpec(inputs, outputs, batches=False), ladder.padded(sizes)
-        if batch.shared([str(first) for first in firsts], inputs, outputs, self._answer):
+        if batch.shared([str(first) for first in firsts], inputs, outputs, self.predict):
             self.spec = ModelSpec(inputs, outputs, batches=True)
             with self._numbers():
                 limit = float("inf") if named else ladder.COMPILING_S
@@ -123,7 +119,7 @@ class JaxAdapter(Adapter):
             return
         self.spec, self._plans = own, ()
         if not any(None in spec.shape for spec in own.inputs):
-            self._answer({spec.name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for spec in own.inputs})
+            self.predict({spec.name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for spec in own.inputs})
 
 
 def _device(jax: Any, platforms: Sequence[str], source: Source) -> Any:

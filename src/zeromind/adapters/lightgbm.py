@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from zeromind import importing
-from zeromind.adapters import answers, boosting, device, interface, lightgbm_file
+from zeromind.adapters import answers, boosting, device, lightgbm_file
 from zeromind.adapters.answers import Answer, Answers
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.columns import Columns
@@ -64,8 +64,6 @@ class LightgbmAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the trees give for one batch."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         table = self._columns.table(inputs, np.float64)
         return self._answers.give(lambda call: self._trees.predict(table, call), len(table))
 

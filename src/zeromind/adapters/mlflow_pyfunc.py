@@ -55,8 +55,6 @@ class PyfuncAdapter(Adapter):
 
     def predict_with(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Mapping[str, Tensor]:
         """The same with a request's parameters, of which those count that the signature names. INVALID_INPUT where MLflow refuses them."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         named = {name: parameters[name] for name in self._known if name in parameters}
         return mlflow_result.fitted(self._ask(self._data(inputs), named), self.spec.outputs)
 

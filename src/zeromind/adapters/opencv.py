@@ -72,8 +72,6 @@ class OpencvAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where the network cannot take sizes that its file leaves open."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         if self.spec.batches and not len(next(iter(inputs.values()))):
             one = {name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in inputs.items()}
             return {name: array[:0] for name, array in self._answer(one).items()}

@@ -77,10 +77,6 @@ class OpenvinoAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; ValueError where sizes that must agree differ."""
-        answer = interface.nothing(self.spec, inputs)
-        return self._answer(inputs) if answer is None else answer
-
-    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         arrays = [inputs[spec.name] for spec in self.spec.inputs]
         results = ladder.run(self._function, self._plans, arrays) if self._plans else self._function(arrays)
         return {spec.name: result for spec, result in zip(self.spec.outputs, results, strict=True)}
@@ -99,7 +95,7 @@ class OpenvinoAdapter(Adapter):
         self.spec = ModelSpec(inputs, outputs, batches=False)
         for way, plans in self._ways(model):
             self._function, self._plans = way, plans
-            if batch.shared(names, inputs, outputs, self._answer):
+            if batch.shared(names, inputs, outputs, self.predict):
                 self.spec = ModelSpec(inputs, outputs, batches=True)
                 return
         self.spec, self._function, self._plans = own, function, ()
@@ -125,7 +121,7 @@ class OpenvinoAdapter(Adapter):
         for rows in range(1, most + 1):
             if time.perf_counter() > until:
                 break
-            self._answer({spec.name: np.zeros((rows, *spec.shape[1:]), spec.dtype) for spec in self.spec.inputs})
+            self.predict({spec.name: np.zeros((rows, *spec.shape[1:]), spec.dtype) for spec in self.spec.inputs})
 
 
 def _config(source: Source) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 
 from zeromind import datatypes, importing
-from zeromind.adapters import interface, python_file
+from zeromind.adapters import python_file
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -108,8 +108,6 @@ class PythonAdapter(Adapter):
 
     def predict_with(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter]) -> Mapping[str, Tensor]:
         """The same, for a skill that looks at the parameters of requests."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         rows = next(iter(inputs.values())).shape[0] if self.spec.batches else None
         return self._outputs(self._ask(self._skill.predict, **self._arguments(inputs, parameters)), rows)
 

@@ -72,16 +72,12 @@ class SklearnAdapter(Adapter):
         self._answers = Answers(list(offered.values()), outputs)
         specs = self._answers.specs
         # Estimators take row by row, but functions of the user's own that a pipeline calls need not.
-        batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self._answer)
+        batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self.predict)
         self.spec = ModelSpec(self._table.inputs, specs, batches)
         self.labels = self._classes()
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the estimator's own methods give for one batch."""
-        answer = interface.nothing(self.spec, inputs)
-        return self._answer(inputs) if answer is None else answer
-
-    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return self._answers.give(lambda method: self._call(method, self._copied(inputs)), len(next(iter(inputs.values()))))
 
     def _classes(self) -> dict[str, tuple[str, ...]]:

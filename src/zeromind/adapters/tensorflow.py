@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zeromind.adapters import fixed, interface, signature, tensorflow_file, tensorflow_graph, tensorflow_runtime
+from zeromind.adapters import fixed, signature, tensorflow_file, tensorflow_graph, tensorflow_runtime
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -93,8 +93,6 @@ class TensorflowAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where TensorFlow cannot compute with such values or sizes."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         try:
             results = self._run([inputs[spec.name] for spec in self.spec.inputs])
         except (self._tf.errors.InvalidArgumentError, self._tf.errors.OutOfRangeError) as error:

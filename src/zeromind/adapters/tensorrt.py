@@ -64,17 +64,13 @@ class TensorrtAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; ValueError for shapes that the engine was not built for."""
-        answer = interface.nothing(self.spec, inputs)
-        return self._answer(inputs) if answer is None else answer
+        arrays = [inputs[spec.name] for spec in self.spec.inputs]
+        results = ladder.run(self._engine, self._plans, arrays) if self._plans else self._engine(arrays)
+        return {spec.name: result for spec, result in zip(self.spec.outputs, results, strict=True)}
 
     def close(self) -> None:
         """Give the GPU's memory back."""
         self._engine.close()
-
-    def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        arrays = [inputs[spec.name] for spec in self.spec.inputs]
-        results = ladder.run(self._engine, self._plans, arrays) if self._plans else self._engine(arrays)
-        return {spec.name: result for spec, result in zip(self.spec.outputs, results, strict=True)}
 
     def _join(self) -> None:
         """Find out whether rows are a batch: those of a fixed size are tried as such, too, filled up and cut."""
@@ -85,7 +81,7 @@ class TensorrtAdapter(Adapter):
             return
         inputs, outputs = (tuple(spec.of_rows() for spec in specs) for specs in (own.inputs, own.outputs))
         self.spec, self._plans = ModelSpec(inputs, outputs, batches=False), plans
-        if batch.shared([None] * len(inputs + outputs), inputs, outputs, self._answer):
+        if batch.shared([None] * len(inputs + outputs), inputs, outputs, self.predict):
             self.spec = ModelSpec(inputs, outputs, batches=True)
         else:
             self.spec, self._plans = own, ()

@@ -78,8 +78,6 @@ class TfliteAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where LiteRT cannot compute with such values or sizes."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         try:
             results = self._run([inputs[spec.name] for spec in self.spec.inputs])
         except RuntimeError as error:

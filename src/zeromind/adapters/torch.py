@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zeromind.adapters import batch, interface, torch_class, torch_export, torch_file, torch_probe, torch_program, torch_rows, torch_values
+from zeromind.adapters import batch, torch_class, torch_export, torch_file, torch_probe, torch_program, torch_rows, torch_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.torch_program import Program
@@ -111,8 +111,6 @@ class TorchAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT where the model refuses sizes that are open, or whole numbers."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         try:
             return self._answer(inputs)
         except (RuntimeError, IndexError, AssertionError, self._torch.jit.Error) as error:

@@ -114,8 +114,6 @@ class TransformersAdapter(Adapter):
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The outputs for one batch; INVALID_INPUT for what is no text, no picture, or has no single mask."""
-        if (answer := interface.nothing(self.spec, inputs)) is not None:
-            return answer
         rows = len(next(iter(inputs.values())))
         # No more at once than a batch may have: a client's many rows would take memory for all their tokens.
         parts = [self._answer({name: rows_[at : at + self._step] for name, rows_ in inputs.items()}) for at in range(0, rows, self._step)]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeromind import datatypes
-from zeromind.adapters import spec_file
+from zeromind.adapters import interface, spec_file
 from zeromind.adapters.base import Adapter, Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.config.task import Task
@@ -198,6 +198,8 @@ class Skill:
     def _call(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Parameter] | None) -> dict[str, Tensor]:
         rows = len(next(iter(inputs.values()))) if self.interface.spec.batches else None
         adapter = self._adapter
+        if rows == 0 and (none := interface.nothing(adapter.spec)) is not None:
+            return self._outputs_of(none, rows)
         predicted = adapter.predict_with(inputs, parameters or {}) if adapter.parameters else adapter.predict(inputs)
         return self._outputs_of(predicted, rows)
 
