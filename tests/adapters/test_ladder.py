@@ -66,3 +66,21 @@ def test_what_takes_too_long_at_load_is_left_out(compiling, row, sizes):
     times = ladder.timed(call, (1, 2, 4, 8), 1, lambda: now)
     assert times == pytest.approx({size: size * row for size in sizes})
     assert seen == sizes
+
+
+@given(st.integers(0, 9), st.integers(1, 5), st.integers(0, 4))
+def test_a_function_with_bounds_is_called_within_them(rows, least, further):
+    most = least + further
+    array = np.arange(rows * 2).reshape(rows, 2)
+
+    def call(arrays):
+        assert least <= len(arrays[0]) <= most
+        return [arrays[0] + 1]
+
+    np.testing.assert_array_equal(ladder.within(call, least, most, [array])[0], array + 1)
+
+
+@pytest.mark.parametrize("run", [ladder.within, lambda function, _, most, arrays: ladder.run(function, ladder.padded((most,)), arrays)])
+def test_arrays_want_equally_many_rows(run):
+    with pytest.raises(ValueError, match="different numbers of rows: 2, 3"):
+        run(lambda arrays: arrays, 1, 2, [np.zeros(2), np.zeros(3)])

@@ -12,7 +12,7 @@ from safetensors.torch import save_file, save_model
 
 from conformance.cases import torch as cases
 from zeromind import importing
-from zeromind.adapters import torch_file, torch_rows
+from zeromind.adapters import torch_file
 from zeromind.adapters.base import Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.torch import TorchAdapter
@@ -562,20 +562,3 @@ class TestWeights:
 
 class Local(nn.Module):
     pass
-
-
-@given(st.integers(0, 9), st.integers(1, 5), st.integers(0, 4))
-def test_pieces_hold_as_many_rows_as_are_taken(rows, least, further):
-    most = least + further
-    array = np.arange(rows * 2).reshape(rows, 2)
-
-    def call(arrays):
-        assert least <= len(arrays[0]) <= most
-        return [arrays[0] + 1]
-
-    np.testing.assert_array_equal(torch_rows.in_pieces(call, [array], least, most)[0], array + 1)
-
-
-def test_pieces_want_equally_many_rows():
-    with pytest.raises(ValueError, match="different numbers of rows: 2, 3"):
-        torch_rows.in_pieces(lambda arrays: arrays, [np.zeros(2), np.zeros(3)], 1, 2)

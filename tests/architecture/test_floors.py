@@ -16,7 +16,7 @@ FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", 
 GROUND = {"errors", "datatypes", "tensors", "importing", "strictjson"}
 FLOORS = {
     **dict.fromkeys(GROUND, 0),
-    **dict.fromkeys(("config", "codecs", "observe", "regions"), 1),
+    **dict.fromkeys(("config", "codecs", "observe", "pictures", "regions"), 1),
     **dict.fromkeys(("plugins", "adapters", "filters", "client"), 2),
     **dict.fromkeys(("scheduler", "executor"), 3),
     "repository": 4,

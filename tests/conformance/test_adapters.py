@@ -61,6 +61,19 @@ def test_exactly_one_adapter_recognises_it_whatever_its_name(case, tmp_path):
         assert {adapter.name for adapter in Plugins().adapters() if adapter.recognises(file)} == {case.adapter, *case.also}
 
 
+def test_a_folder_is_whose_mark_it_has_whatever_else_lies_in_it(makers, tmp_path):
+    for name in ("caffe2_folder", "opencv_torch7", "openvino_ir", "transformers_text_classification"):
+        folder = tmp_path / name
+        folder.mkdir()
+        made = makers[name](tmp_path / name)
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.parent != folder:
+                path.rename(folder / path.name)
+        assert Plugins().adapter(made.adapter).recognises(ModelFile(folder))
+        (folder / "skill.py").write_text("def predict(x: float) -> float: return x")
+        assert [adapter.name for adapter in Plugins().adapters() if adapter.recognises(ModelFile(folder))] == ["python"]
+
+
 def test_it_says_whether_it_carries_code(case):
     assert Plugins().adapter(case.adapter).carries_code(case.file) == case.code
 

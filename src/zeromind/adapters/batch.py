@@ -26,18 +26,19 @@ _TOLERANCE = 0.1
 """Of the largest number: quantization and half precision make that of a row's answer depend on its neighbours, a little."""
 
 
-def shared(names: Sequence[object], inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], predict: Predict) -> bool:
-    """Whether all first dimensions, of these names in the file, inputs' before outputs', are the batch.
+def shared(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], predict: Predict, names: Sequence[object] = ()) -> bool:
+    """Whether all first dimensions, of these ``names`` in the file, inputs' before outputs', are the batch; it may know no names.
 
     ``predict`` is asked with a few rows of made-up numbers. If it takes none of them, the names decide: all must be the same.
     """
     if not inputs or any(spec.shape[:1] != (None,) for spec in (*inputs, *outputs)):
         return False
+    names = names or [None] * (len(inputs) + len(outputs))
     known = [name if isinstance(name, str) and not name.startswith(_ANONYMOUS) else "" for name in names]
     if len(set(known) - {""}) > 1:
         return False
     for size in _SIZES if any(None in spec.shape[1:] for spec in inputs) else _SIZES[:1]:
-        if any(3 * math.prod(_rest(spec, size)) > _MOST_ELEMENTS for spec in inputs):
+        if any(math.prod(_shape(spec, 3, size)) > _MOST_ELEMENTS for spec in inputs):
             break
         try:
             agreed = all(known[: len(inputs)]) or len(inputs) == 1
@@ -55,7 +56,7 @@ def _keeps(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
 
 def _by_themselves(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
     """Whether it gives as many rows as it gets, to one with neighbours the same answer as if that came alone."""
-    feed = {spec.name: _different(spec, 3, size) for spec in inputs}
+    feed = {spec.name: sample(spec, 3, size) for spec in inputs}
     if not _apart(feed, predict):
         return False
     # Whole numbers and texts are alike in all rows, of which a mean says nothing: other neighbours, if the model takes such.
@@ -91,7 +92,7 @@ def _insists(inputs: Sequence[TensorSpec], predict: Predict, size: int) -> bool:
     """Whether it refuses each single input that has another number of rows than the others."""
     for odd in inputs:
         try:
-            predict({spec.name: _different(spec, 3 if spec is odd else 2, size) for spec in inputs})
+            predict({spec.name: sample(spec, 3 if spec is odd else 2, size) for spec in inputs})
         except Exception:  # noqa: S112 - as it should
             continue
         return False
@@ -106,13 +107,14 @@ def _alike(mine: Tensor, its: Tensor) -> bool:
     return bool(np.allclose(mine, its, rtol=0, atol=_TOLERANCE * most, equal_nan=True))
 
 
-def _zeros(spec: TensorSpec, rows: int, size: int) -> Tensor:
-    return _filled(spec, np.zeros((rows, *_rest(spec, size))))
-
-
-def _different(spec: TensorSpec, rows: int, size: int) -> Tensor:
-    shape = (rows, *_rest(spec, size))
+def sample(spec: TensorSpec, rows: int, size: int) -> Tensor:
+    """Made-up numbers for a tensor of so many rows, where their number is open, and of that size wherever else one is."""
+    shape = _shape(spec, rows, size)
     return _filled(spec, np.sin(np.arange(1, math.prod(shape) + 1)).reshape(shape))
+
+
+def _zeros(spec: TensorSpec, rows: int, size: int) -> Tensor:
+    return _filled(spec, np.zeros(_shape(spec, rows, size)))
 
 
 def _filled(spec: TensorSpec, numbers: Tensor) -> Tensor:
@@ -121,8 +123,9 @@ def _filled(spec: TensorSpec, numbers: Tensor) -> Tensor:
         return np.full(numbers.shape, b"", object)
     if spec.dtype.kind in "iu":
         return np.ones(numbers.shape, spec.dtype)
-    return numbers > 0 if spec.dtype.kind == "b" else numbers.astype(spec.dtype)
+    return np.asarray(numbers > 0 if spec.dtype.kind == "b" else numbers, spec.dtype)
 
 
-def _rest(spec: TensorSpec, size: int) -> list[int]:
-    return [size if known is None else known for known in spec.shape[1:]]
+def _shape(spec: TensorSpec, rows: int, size: int) -> list[int]:
+    shape = [size if known is None else known for known in spec.shape]
+    return [rows, *shape[1:]] if spec.shape[:1] == (None,) else shape

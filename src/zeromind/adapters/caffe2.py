@@ -46,7 +46,7 @@ class Caffe2Adapter(Adapter):
     def recognises(cls, file: ModelFile) -> bool:
         """Whether it holds a NetDef, beside others in a folder, or is an archive with members of the usual names."""
         if file.is_folder:
-            return bool(_nets_in(file.files))
+            return not file.is_marked and bool(_nets_in(file.files))
         return caffe2_net.is_net(file.head) or bool(_MEMBERS & {PurePosixPath(name).name for name in file.tar_names})
 
     def __init__(self, source: Source) -> None:

@@ -13,6 +13,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 
 _HEAD_BYTES = 1 << 16
 _MOST_MEMBERS = 10_000
+_MARKS = ("MLmodel", "saved_model.pb", "skill.py")
+"""MLflow's, TensorFlow's, and that of a skill in Python."""
 
 
 class ModelFile:
@@ -33,6 +35,11 @@ class ModelFile:
             return b""
         with self.path.open("rb") as stream:
             return stream.read(_HEAD_BYTES)
+
+    @functools.cached_property
+    def is_marked(self) -> bool:
+        """Whether it is a folder with a file that says whose it is, whatever else lies in it."""
+        return any(self.holds(name) for name in _MARKS)
 
     def holds(self, name: str) -> bool:
         """Whether it is a folder with a file of that name, which may have parts."""

@@ -41,8 +41,5 @@ def _declared(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], sourc
 def _shared(function: ladder.Function, spec: ModelSpec) -> bool:
     names = [each.name for each in spec.outputs]
     return batch.shared(
-        [None] * (len(spec.inputs) + len(names)),
-        spec.inputs,
-        spec.outputs,
-        lambda feed: dict(zip(names, function([feed[each.name] for each in spec.inputs]), strict=True)),
+        spec.inputs, spec.outputs, lambda feed: dict(zip(names, function([feed[each.name] for each in spec.inputs]), strict=True))
     )

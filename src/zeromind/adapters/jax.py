@@ -111,7 +111,7 @@ class JaxAdapter(Adapter):
         sizes = (fixed,) if fixed else named or (tuple({1: 1, most: 1}) if few else ladder.usual(most))
         # The rows that are tried run in programs that are wanted anyway.
         self.spec, self._plans = ModelSpec(inputs, outputs, batches=False), ladder.padded(sizes)
-        if batch.shared([str(first) for first in firsts], inputs, outputs, self.predict):
+        if batch.shared(inputs, outputs, self.predict, [str(first) for first in firsts]):
             self.spec = ModelSpec(inputs, outputs, batches=True)
             with self._numbers():
                 limit = float("inf") if named else ladder.COMPILING_S

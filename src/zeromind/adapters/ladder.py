@@ -112,14 +112,23 @@ def run(function: Function, plans: Plans, arrays: Sequence[Tensor]) -> list[Tens
 
     ``function`` keeps rows apart. Raises ValueError where the arrays differ in n.
     """
-    rows = arrays[0].shape[0]
-    if any(array.shape[0] != rows for array in arrays):
-        raise ValueError(f"the inputs hold different numbers of rows: {', '.join(str(array.shape[0]) for array in arrays)}")
     most = len(plans) - 1
-    whole, rest = divmod(rows, most)
-    plan = plans[rest] if not whole else plans[most] * whole + (plans[rest] if rest else ())
+    whole, rest = divmod(len(arrays[0]), most)
+    return _in_pieces(function, plans[rest] if not whole else plans[most] * whole + (plans[rest] if rest else ()), arrays)
+
+
+def within(function: Function, least: int, most: int, arrays: Sequence[Tensor]) -> list[Tensor]:
+    """The same for a function that takes any number of rows from ``least`` to ``most``."""
+    whole, rest = divmod(len(arrays[0]), most)
+    return _in_pieces(function, (most,) * whole + ((max(rest, least),) if rest or not whole else ()), arrays)
+
+
+def _in_pieces(function: Function, sizes: Sequence[int], arrays: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs for all rows, so many at a time, filled up with zeros. Raises ValueError where the arrays differ in rows."""
+    if len({len(array) for array in arrays}) > 1:
+        raise ValueError(f"the inputs hold different numbers of rows: {', '.join(str(len(array)) for array in arrays)}")
     parts, start = [], 0
-    for size in plan:
+    for size in sizes:
         parts.append(_piece(function, size, [array[start : start + size] for array in arrays]))
         start += size
     return parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -46,8 +46,8 @@ class PyfuncAdapter(Adapter):
         outputs = self._told(source, signature)
         self.spec = ModelSpec(inputs, outputs, batches=False)
         # Spark splits tables of MLflow's models as it likes, so rows of a table are each other's neighbours by chance.
-        name = "rows" if signature.is_table else None
-        self.spec = ModelSpec(inputs, outputs, batch.shared([name] * len((*inputs, *outputs)), inputs, outputs, self.predict))
+        names = ["rows"] * len((*inputs, *outputs)) if signature.is_table else ()
+        self.spec = ModelSpec(inputs, outputs, batch.shared(inputs, outputs, self.predict, names))
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the model gives with the parameters that it was saved with."""

@@ -67,7 +67,7 @@ class OnnxAdapter(Adapter):
         self._bfloat16_comes = any(spec.datatype == "BF16" for spec in outputs)
         self.spec = ModelSpec(inputs, outputs, batches=False)
         names = [node.shape[0] if node.shape else None for node in self._inputs + self._outputs]
-        self.spec = ModelSpec(inputs, outputs, batch.shared(names, inputs, outputs, self._answer))
+        self.spec = ModelSpec(inputs, outputs, batch.shared(inputs, outputs, self._answer, names))
 
     def _check_shapes(self, path: Path, known: set[str]) -> None:
         """Refuse an input of any number of dimensions, which to ONNX Runtime looks like a scalar, unless the task gives its shape."""

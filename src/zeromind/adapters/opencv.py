@@ -12,7 +12,7 @@ from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.opencv_file import Parts
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import ModelSpec, Shape, Tensor, TensorSpec
+from zeromind.tensors import ModelSpec, Tensor, TensorSpec
 
 _CONFIG, _DEPLOYFILE = "config", "deployfile"
 _UNNAMED = ""
@@ -95,15 +95,13 @@ class OpencvAdapter(Adapter):
     def _described(self, inputs: tuple[TensorSpec, ...], source: Source, parts: Parts) -> ModelSpec:
         """The interface, after a few trials: whether the rows are a batch, and of what shape the outputs are."""
         given = {spec.name: spec.shape for spec in source.inputs}
-        opened = tuple(
-            _reshaped(spec, (None, *spec.shape[1:])) if given.get(spec.name, (None,))[:1] == (None,) else spec for spec in inputs
-        )
+        opened = tuple(spec.of_rows() if given.get(spec.name, (None,))[:1] == (None,) else spec for spec in inputs)
         self.spec = ModelSpec(opened, (), batches=False)
         results, _ = self._tried(opened, rows=2)
         if results and all(array.shape[:1] == (2,) for array in results.values()):
             outputs = self._outputs(opened, results, source)
             self.spec = ModelSpec(opened, outputs, batches=False)
-            if batch.shared([None] * (len(opened) + len(outputs)), opened, outputs, self._answer):
+            if batch.shared(opened, outputs, self._answer):
                 return ModelSpec(opened, outputs, batches=True)
         self.spec = ModelSpec(inputs, (), batches=False)
         results, reason = self._tried(inputs, rows=1)
@@ -161,7 +159,3 @@ def _inputs(found: opencv_network.Inputs, source: Source) -> tuple[TensorSpec, .
             text = f"the network's file gives no shape for input {name!r}: list it in the task's 'inputs', null for a size that is open"
             raise ZeroMindError(ErrorKind.INPUT_SPEC, text, name)
     return interface.declared([TensorSpec(name, "FP32", known[name]) for name in found], source.inputs, ErrorKind.INPUT_SPEC)
-
-
-def _reshaped(spec: TensorSpec, shape: Shape) -> TensorSpec:
-    return TensorSpec(spec.name, spec.datatype, shape)

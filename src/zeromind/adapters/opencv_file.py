@@ -1,8 +1,7 @@
 """The files of the models that OpenCV reads: what each is, and which of them belong together.
 
-The binary forms are protobuf's, with the field numbers of https://github.com/BVLC/caffe/blob/1.0/src/caffe/proto/caffe.proto and
-https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/graph.proto, Torch 7's own (its File.lua), and Darknet's
-(its parser.c).
+The binary forms are protobuf's, with the field numbers of https://github.com/BVLC/caffe/blob/1.0/src/caffe/proto/caffe.proto, Torch 7's
+own (its File.lua), and Darknet's (its parser.c).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from zeromind.adapters import protobuf
+from zeromind.adapters import protobuf, tensorflow_file
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.protobuf import BYTES, VARINT
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -21,7 +20,6 @@ from zeromind.errors import ErrorKind, ZeroMindError
 Kind = Literal["caffemodel", "prototxt", "cfg", "weights", "torch7", "torch7 text", "graph", "pbtxt", ""]
 
 _CAFFE = {1: {BYTES}, 2: {BYTES}, 3: {BYTES}, 4: {VARINT, BYTES}, 5: {VARINT}, 6: {BYTES}, 7: {VARINT}, 8: {BYTES}, 100: {BYTES}}
-_GRAPH = {1: {BYTES}, 2: {BYTES}, 3: {VARINT}, 4: {BYTES}, 5: {BYTES}}
 _LAYER, _OLD_LAYER = 100, 2
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w{0,99}")
 _TORCH7 = re.compile(rb"\x04\0\0\0....(?:\x03\0\0\0V 1)?(....)((?:nn|cunn|cudnn|fbcunn)\.\w+)", re.DOTALL)
@@ -57,6 +55,8 @@ class Parts(NamedTuple):
 
 def recognised(file: ModelFile) -> bool:
     """Whether it is a model or a half of one, or a folder with such; Darknet's weights say too little."""
+    if file.is_marked:
+        return False
     kinds = {kind_of(ModelFile(path).head) for path in file.files} if file.is_folder else {kind_of(file.head)}
     return not kinds.isdisjoint((*_ALONE, *_HALVES))
 
@@ -67,9 +67,9 @@ def kind_of(head: bytes) -> Kind:
         return "torch7"
     if _TORCH7_TEXT.match(head):
         return "torch7 text"
-    if _is_message(head, _CAFFE, {_LAYER: _is_layer, _OLD_LAYER: _is_old_layer}):
+    if _is_caffe(head):
         return "caffemodel"
-    if _is_message(head, _GRAPH, {1: _is_node}):
+    if tensorflow_file.is_graph(head):
         return "graph"
     text = "" if b"\0" in head else head.decode(errors="replace").lstrip("\ufeff")
     return next((kind for kind, patterns in _TEXTS.items() if all(pattern.search(text) for pattern in patterns)), "")
@@ -123,15 +123,16 @@ def _is_darknet(path: Path) -> bool:
     return header > 0 and path.stat().st_size > header
 
 
-def _is_message(head: bytes, form: Mapping[int, set[int]], parts: Mapping[int, Callable[[Sequence[_Field]], bool]]) -> bool:
-    """Whether it is a message with such fields, and with such parts, at least one, as far as the head tells."""
+def _is_caffe(head: bytes) -> bool:
+    """Whether it is a network of Caffe's, with at least one layer, as far as the head tells."""
+    layers: Mapping[int, Callable[[Sequence[_Field]], bool]] = {_LAYER: _is_layer, _OLD_LAYER: _is_old_layer}
     found = False
     try:
         for number, wire, start, end in protobuf.fields(head, 0, len(head), cut=True):
-            if wire not in form.get(number, ()):
+            if wire not in _CAFFE.get(number, ()):
                 return False
-            if number in parts:
-                if not parts[number](_part(head, start, end)):
+            if number in layers:
+                if not layers[number](_part(head, start, end)):
                     return found and end > len(head)
                 found = True
     except ValueError:
@@ -158,9 +159,3 @@ def _is_old_layer(fields: Sequence[_Field]) -> bool:
     """One of version 1, whose type is a number."""
     wires = {field.number: field.wire for field in fields}
     return wires.get(4) == BYTES and wires.get(5) == VARINT
-
-
-def _is_node(fields: Sequence[_Field]) -> bool:
-    named = any(field.number == 1 and field.value and field.value.isascii() for field in fields)
-    operator = any(field.number == 2 and _IDENTIFIER.fullmatch(field.value) for field in fields)
-    return named and operator and all(field.number in range(1, 9) and field.wire == BYTES for field in fields)

@@ -90,12 +90,11 @@ class OpenvinoAdapter(Adapter):
     def _join(self, model: Any) -> None:
         """Find out whether rows are a batch, and where the file fixes their number, how to run any other."""
         own, function = self.spec, self._function
-        names = [None] * len(own.inputs + own.outputs)
         inputs, outputs = (tuple(spec.of_rows() for spec in specs) for specs in (own.inputs, own.outputs))
         self.spec = ModelSpec(inputs, outputs, batches=False)
         for way, plans in self._ways(model):
             self._function, self._plans = way, plans
-            if batch.shared(names, inputs, outputs, self.predict):
+            if batch.shared(inputs, outputs, self.predict):
                 self.spec = ModelSpec(inputs, outputs, batches=True)
                 return
         self.spec, self._function, self._plans = own, function, ()

@@ -20,8 +20,6 @@ _BEGINNING = re.compile(
 )
 _VERSION = re.compile(rb"""\sversion\s*=\s*["']1\d["']""")
 """Version 10 is the oldest that OpenVINO still reads: https://docs.openvino.ai/2025/documentation/openvino-ir-format.html"""
-_OTHERS = ("skill.py", "MLmodel")
-"""What makes a folder another adapter's, whatever else is in it."""
 
 
 class Parts(NamedTuple):
@@ -35,9 +33,9 @@ def parts(file: ModelFile) -> Parts | None:
     """The IR that is the file, or the only one in the folder; None where there is none. Raises OSError where it cannot be read."""
     if not file.is_folder:
         return Parts(file.path, _beside(file.path)) if is_ir(file.head) else None
-    files = [path for path in file.files if path.name not in (spec_file.INPUTS, spec_file.OUTPUTS)]
-    if any(path.name in _OTHERS for path in files):
+    if file.is_marked:
         return None
+    files = [path for path in file.files if path.name not in (spec_file.INPUTS, spec_file.OUTPUTS)]
     found = [path for path in _candidates(files) if is_ir(ModelFile(path).head)]
     if len(found) != 1:
         return None

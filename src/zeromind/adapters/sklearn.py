@@ -72,7 +72,8 @@ class SklearnAdapter(Adapter):
         self._answers = Answers(list(offered.values()), outputs)
         specs = self._answers.specs
         # Estimators take row by row, but functions of the user's own that a pipeline calls need not.
-        batches = batch.shared(["rows"] * (len(self._table.inputs) + len(specs)), self._table.inputs, specs, self.predict)
+        names = ["rows"] * (len(self._table.inputs) + len(specs))
+        batches = batch.shared(self._table.inputs, specs, self.predict, names)
         self.spec = ModelSpec(self._table.inputs, specs, batches)
         self.labels = self._classes()
 

@@ -81,7 +81,7 @@ class TensorrtAdapter(Adapter):
             return
         inputs, outputs = (tuple(spec.of_rows() for spec in specs) for specs in (own.inputs, own.outputs))
         self.spec, self._plans = ModelSpec(inputs, outputs, batches=False), plans
-        if batch.shared([None] * len(inputs + outputs), inputs, outputs, self.predict):
+        if batch.shared(inputs, outputs, self.predict):
             self.spec = ModelSpec(inputs, outputs, batches=True)
         else:
             self.spec, self._plans = own, ()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from zeromind.adapters import batch, torch_class, torch_export, torch_file, torch_probe, torch_program, torch_rows, torch_values
+from zeromind.adapters import batch, ladder, torch_class, torch_export, torch_file, torch_probe, torch_program, torch_values
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.torch_program import Program
@@ -104,7 +104,7 @@ class TorchAdapter(Adapter):
         named = dict(zip((spec.name for spec in program.outputs), program.rows[len(inputs) :], strict=True)) if program.rows else {}
         rows = [*(program.rows[: len(inputs)] or [None] * len(inputs)), *(named.get(own) for own, _ in self._answers)]
         self._batches = True
-        self._batches = batch.shared(rows, inputs, outputs, self._answer)
+        self._batches = batch.shared(inputs, outputs, self._answer, rows)
         if not self._batches and program.least == program.most:
             inputs, outputs = (tuple(spec.of_rows(program.most) for spec in side) for side in (inputs, outputs))
         return ModelSpec(inputs, outputs, self._batches)
@@ -122,7 +122,7 @@ class TorchAdapter(Adapter):
         arrays = [inputs[spec.name] for spec in self._program.inputs]
         least, most = self._bounds
         if self._batches and not least <= len(arrays[0]) <= most:
-            results = torch_rows.in_pieces(self._results, arrays, least, most)
+            results = ladder.within(self._results, least, most, arrays)
         else:
             results = self._results(arrays)
         return {spec.name: result for (_, spec), result in zip(self._answers, results, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -54,7 +53,7 @@ def exported(torch: Any, source: Source) -> Program:
     least, most = _range(program, first)
     writes = bool(program.graph_signature.user_inputs_to_mutate)
     if least == most and not any(spec.shape[:1] not in ((), (None,)) for spec in source.inputs):
-        found, outputs = (tuple(dataclasses.replace(spec, shape=(None, *spec.shape[1:])) for spec in side) for side in (found, outputs))
+        found, outputs = (tuple(spec.of_rows() for spec in side) for side in (found, outputs))
     return Program(run, found, place, outputs, rows, least, most, writes)
 
 

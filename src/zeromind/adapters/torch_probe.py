@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from zeromind.adapters import torch_values
+from zeromind.adapters import batch, torch_values
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor, TensorSpec
 
@@ -47,7 +46,7 @@ def observed(run: Run, inputs: Sequence[TensorSpec], values: torch_values.Values
     rows = [min(max(count, least), most) for count in (2, max(2, least) + 1)]
     reason = "they are too large to be tried"
     for sizes in _sizes(inputs):
-        samples = [[sample(spec, count, size) for spec in inputs] for count, size in zip(rows, sizes, strict=True)]
+        samples = [[batch.sample(spec, count, size) for spec in inputs] for count, size in zip(rows, sizes, strict=True)]
         if any(array.size > _MOST_ELEMENTS for array in samples[1]):
             break
         try:
@@ -66,7 +65,7 @@ def least_rows(run: Run, inputs: Sequence[TensorSpec], values: torch_values.Valu
     for rows in (1, 2) if all(spec.shape[:1] == (None,) for spec in inputs) else ():
         for sizes in _sizes(inputs):
             try:
-                run([values.fed(sample(spec, rows, sizes[0]), spec, True) for spec in inputs])
+                run([values.fed(batch.sample(spec, rows, sizes[0]), spec, True) for spec in inputs])
             except Exception:  # noqa: S112 - as long as another does
                 continue
             return rows
@@ -75,17 +74,6 @@ def least_rows(run: Run, inputs: Sequence[TensorSpec], values: torch_values.Valu
 
 def _sizes(inputs: Sequence[TensorSpec]) -> Sequence[tuple[int, int]]:
     return _SIZES if any(None in spec.shape[1:] for spec in inputs) else _SIZES[:1]
-
-
-def sample(spec: TensorSpec, rows: int, size: int) -> Tensor:
-    """Different numbers for an input; zeros for whole ones, which may be places in a table."""
-    shape = [size if known is None else known for known in spec.shape]
-    if spec.shape[:1] == (None,):
-        shape[0] = rows
-    if spec.dtype.kind in "iu":
-        return np.zeros(shape, spec.dtype)
-    numbers = np.sin(np.arange(1, math.prod(shape) + 1)).reshape(shape)
-    return np.asarray(numbers > 0 if spec.dtype.kind == "b" else numbers, spec.dtype)
 
 
 def said(error: BaseException) -> str:

@@ -12,8 +12,6 @@ from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 
 CONFIG, MODULES = "config.json", "modules.json"
-_OTHERS = ("MLmodel", "skill.py", "saved_model.pb")
-"""Files that make a folder another adapter's, whatever else lies in it."""
 _WEIGHTS = re.compile(r"(model[\w.-]*\.safetensors|pytorch_model[\w.-]*\.bin)(\.index\.json)?")
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _MOST_BYTES = 1 << 25
@@ -44,7 +42,7 @@ class Folder:
 def is_model(file: ModelFile) -> bool:
     """Whether it is such a folder: a configuration that names a kind of model, and weights."""
     try:
-        folder = None if not file.is_folder or any(file.holds(name) for name in _OTHERS) else _found(file.path)
+        folder = None if not file.is_folder or file.is_marked else _found(file.path)
         return folder is not None and any(_WEIGHTS.fullmatch(path.name) for path in folder.path.iterdir())
     except (*_FAULTS, ZeroMindError):
         return False

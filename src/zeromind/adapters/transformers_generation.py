@@ -99,7 +99,7 @@ class TextGeneration(Head):
 
     def _generate(self, encoded: Mapping[str, Any], wish: Wish, made: queue.SimpleQueue[Any], stopped: threading.Event) -> None:
         try:
-            gpus = [self._device] if str(self._device).startswith("cuda") else []
+            gpus = [self._device] if self._device.type == "cuda" else []
             # What one request sows, the next must not reap.
             with self._torch.random.fork_rng(gpus, enabled=wish.seed is not None), self._torch.inference_mode():
                 if wish.seed is not None:

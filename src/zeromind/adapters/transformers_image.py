@@ -5,21 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from zeromind import importing
 from zeromind.adapters.transformers_heads import Classes, Head
 from zeromind.adapters.transformers_loader import Loader
+from zeromind.pictures import MOST_PIXELS, Decoder
 from zeromind.tensors import Tensor, TensorSpec
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-_MOST_PIXELS = 64_000_000
-# JPEG's own limit. Resampling needs memory in proportion to the longer side, whatever the area.
-_MOST_SIDE = 65_535
 _SAMPLE = 32
 
 
@@ -30,10 +25,7 @@ class ImageClassification(Head):
     inputs = (TensorSpec("image", "BYTES", (None,)),)
 
     def __init__(self, loader: Loader) -> None:
-        self._image = importing.require("PIL.Image", "transformers", "image classification")
-        self._ops = importing.require("PIL.ImageOps", "transformers", "image classification")
-        # What Pillow warns of lies in a client's picture: its size, which is checked here, or metadata, which are not used.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        self._decoder = Decoder(MOST_PIXELS, "transformers", "image classification")
         self._torch = loader.torch
         self._device = loader.device
         self._processor = loader.image_processor()
@@ -53,28 +45,14 @@ class ImageClassification(Head):
         found = np.empty(2, object)
         for row in range(2):
             stream = io.BytesIO()
-            self._image.new("RGB", (_SAMPLE, _SAMPLE), (100 * row, 50, 200)).save(stream, "PNG")
+            self._decoder.image.new("RGB", (_SAMPLE, _SAMPLE), (100 * row, 50, 200)).save(stream, "PNG")
             found[row] = stream.getvalue()
         return {"image": found}
 
     def _pixels(self, data: bytes, place: int) -> Any:
         """The model's input for one picture. Raises ValueError for what is none of a bearable size."""
-        try:
-            image = self._image.open(io.BytesIO(_file(data)), formats=_FORMATS)
-        except self._image.DecompressionBombError as error:
-            raise _too_large(place) from error
-        except Exception as error:
-            raise ValueError(
-                f"picture {place} is no readable {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} file, nor base64 of one"
-            ) from error
-        with image:
-            if image.width * image.height > _MOST_PIXELS or max(image.size) > _MOST_SIDE:
-                raise _too_large(place)
-            try:
-                image.load()
-                whole = self._ops.exif_transpose(image).convert("RGB")
-            except Exception as error:
-                raise ValueError(f"picture {place} is damaged or cut short") from error
+        with self._decoder.open(_file(data), place) as image:
+            whole = self._decoder.ops.exif_transpose(image).convert("RGB")
         return self._processor(images=[whole], return_tensors="pt")["pixel_values"]
 
 
@@ -85,7 +63,3 @@ def _file(data: bytes) -> bytes:
         return base64.b64decode(text, validate=True)  # no picture's file has base64's letters only
     except binascii.Error:
         return data
-
-
-def _too_large(place: int) -> ValueError:
-    return ValueError(f"picture {place} has more than the {_MOST_PIXELS} pixels, or {_MOST_SIDE} on one side, that are taken")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zeromind import importing
-from zeromind.adapters import device, transformers_settings
+from zeromind.adapters import torch_program, transformers_settings
 from zeromind.adapters.base import Source
 from zeromind.adapters.transformers_folder import Folder
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -31,7 +31,7 @@ class Loader:
         self.folder = folder
         self.options = source.options
         self.name = source.file.path.name
-        self.device = self._device(source.device)
+        self.device = torch_program.placed(self.torch, source.device)
         self._dtype = transformers_settings.choice(source.options, "dtype", "float32", _DTYPES)
         self.half = False
         """Whether the model, once it is there, computes with less than float32."""
@@ -79,13 +79,6 @@ class Loader:
             reason = str(error).strip().partition("\n")[0].replace(str(self.folder.path), self.name)
             text = f"{part} in {self.name} cannot be loaded: {reason or type(error).__name__}"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, self.name) from error
-
-    def _device(self, text: str) -> str:
-        asked = device.parse(text)
-        number = self.torch.cuda.device_count() if asked.kind != "cpu" and self.torch.cuda.is_available() else 0
-        if asked.kind == "cuda" and asked.number >= number:
-            raise device.absent(text, "PyTorch", f"it finds {number} GPUs")
-        return f"cuda:{asked.number}" if number else "cpu"
 
 
 def _quieten(threads: int) -> None:

@@ -5,49 +5,34 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import io
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from zeromind import importing
-from zeromind.errors import ZeroMindError
 from zeromind.filters import settings
 from zeromind.filters.base import Files
+from zeromind.pictures import Decoder
 
 MEDIA = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode for each number of channels that a model may want."""
-MAX_PIXELS = 64_000_000
-# JPEG's own limit. Resampling needs memory in proportion to the longer side, whatever the area.
-_MAX_SIDE = 65_535
 # Beyond this, looking for colours would take memory for copies of a large picture.
 _MOST_SEARCHED = 1 << 20
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _WANTED = 'expected a list of {"image": base64} or {"image_file": path}, one of them alone, or an image file as the body'
 
 
 class Pictures:
     """Finds and decodes pictures. Constructor: MISSING_PACKAGE without Pillow, ValueError for wrong settings.
 
-    ``max_pixels`` bounds width x height of one picture, read from its header before anything is decoded (Pillow itself stops at
-    179 megapixels), 65535 each side; ``orientation`` turns a picture as its EXIF data say. Only PNG, JPEG, WEBP, BMP and GIF are
-    tried, by content.
+    ``max_pixels`` bounds a picture as ``Decoder`` says; ``orientation`` turns it as its EXIF data say.
     """
 
     def __init__(self, files: Files, max_pixels: int, orientation: bool = False) -> None:
         self._files = files
-        self._max_pixels = settings.count("max_pixels", max_pixels)
         self._orientation = settings.flag("orientation", orientation)
-        self._image = importing.require("PIL.Image", "images", "an image filter")
-        self._ops = importing.require("PIL.ImageOps", "images", "an image filter")
-        # The plugins now, not in whichever request comes first; and these only, not all the formats of Image.init().
-        self._image.preinit()
-        importing.require("PIL.WebPImagePlugin", "images", "an image filter")
-        # What Pillow warns of lies in a client's picture: its size, which is checked here, or metadata, which are not used.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        self._decoder = Decoder(settings.count("max_pixels", max_pixels), "images", "an image filter")
+        self._image = self._decoder.image
 
     def items(self, value: Any) -> Sequence[Any]:
         """What the value holds, one element per picture, not yet decoded. Raises ValueError unless there is at least one."""
@@ -64,23 +49,8 @@ class Pictures:
         Whatever fails in Pillow while the block runs is the picture's fault. Raises ValueError naming ``place`` in the list for
         anything that is no sound picture of a bearable size, FILTER_FILE for an unreachable file.
         """
-        data = self._data(item, place)
-        try:
-            image = self._image.open(io.BytesIO(data), formats=_FORMATS)
-        except self._image.DecompressionBombError as error:
-            raise self._too_large(place) from error
-        except Exception as error:
-            raise ValueError(f"picture {place} is no readable {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} file") from error
-        with image:
-            if image.width * image.height > self._max_pixels or max(image.size) > _MAX_SIDE:
-                raise self._too_large(place)
-            try:
-                image.load()
-                yield self._ops.exif_transpose(image) if self._orientation else image
-            except ZeroMindError:
-                raise
-            except Exception as error:
-                raise ValueError(f"picture {place} is damaged or cut short") from error
+        with self._decoder.open(self._data(item, place), place) as image:
+            yield self._decoder.ops.exif_transpose(image) if self._orientation else image
 
     def plain(self, image: Any) -> Any:
         """The image in L, LA, RGB or RGBA, so that resampling and converting mean what they say.
@@ -117,11 +87,6 @@ class Pictures:
         if not isinstance(text, str):
             raise ValueError(f"picture {place}: {_WANTED}")  # noqa: TRY004 - it is the client's JSON, not a type of Python
         return _unpack(text, place) if "image" in item else self._files.read(text)
-
-    def _too_large(self, place: int) -> ValueError:
-        return ValueError(
-            f"picture {place} has more than the {self._max_pixels} pixels, or {_MAX_SIDE} on one side, that this filter takes"
-        )
 
 
 def _unpack(text: str, place: int) -> bytes:
