@@ -63,7 +63,7 @@ def silence() -> Iterator[None]:
 
 
 def require(module: str, extra: str, wanted_by: str, least: str = "") -> Any:
-    """An optional module, or MISSING_PACKAGE that says which ``pip install`` brings it, in the ``least`` version that is safe to use."""
+    """An optional module, or MISSING_PACKAGE that says which ``pip install`` brings its package, in the ``least`` version that is safe."""
     try:
         with silence():
             found = importlib.import_module(module)
@@ -75,11 +75,17 @@ def require(module: str, extra: str, wanted_by: str, least: str = "") -> Any:
             f"{wanted_by} needs the package {error.name!r}, which is not installed: pip install 'zeromind[{extra}]'",
             error.name,
         ) from None
-    version = str(getattr(found, "__version__", ""))
-    if least and version and _numbers(version) < _numbers(least):
-        text = f"{wanted_by} needs {module} {least} or newer, {version} is installed: pip install -U 'zeromind[{extra}]'"
-        raise ZeroMindError(ErrorKind.MISSING_PACKAGE, text, module, version)
+    package = module.partition(".")[0]
+    version = str(getattr(sys.modules[package], "__version__", ""))
+    if is_older(version, least):
+        text = f"{wanted_by} needs {package} {least} or newer, {version} is installed: pip install -U 'zeromind[{extra}]'"
+        raise ZeroMindError(ErrorKind.MISSING_PACKAGE, text, package, version)
     return found
+
+
+def is_older(version: str, least: str) -> bool:
+    """Whether a version is known to be older than the least that will do, if there is one."""
+    return bool(version and least) and _numbers(version) < _numbers(least)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

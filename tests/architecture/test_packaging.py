@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from zeromind.plugins import Plugins
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +25,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 SOLD_AS = {
     "PIL": "pillow",
+    "cuda": "cuda-python",
     "cv2": "opencv-python-headless",
+    "mlflow": "mlflow-skinny",
+    "yaml": "pyyaml",
     "google": "protobuf",
     "grpc": "grpcio",
     "grpc_tools": "grpcio-tools",
@@ -107,6 +113,23 @@ def wanted(folder: str) -> dict[str, str]:
                 names = [node.module or ""]
             found.update({top: path.name for name in names if (top := name.partition(".")[0]) not in beside})
     return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "zeromind", "conformance"}}
+
+
+def test_what_an_adapter_needs_its_extra_installs_and_no_older():
+    """The one version that is checked at load is the one that pip is told; Python 3.10 may get an older Keras."""
+    for adapter in Plugins().adapters():
+        lines = [Requirement(line) for line in EXTRAS.get(adapter.name, ())]
+        for module, least in adapter.needs.items():
+            name = SOLD_AS.get(module, canonicalize_name(module))
+            floors = [
+                Version(each.version)
+                for line in lines
+                if canonicalize_name(line.name) == name
+                for each in line.specifier
+                if each.operator == ">="
+            ]
+            assert floors, (adapter.name, module)
+            assert min(floors) == Version(least), (adapter.name, module)
 
 
 @pytest.mark.parametrize("folder", ["src", "tests"])

@@ -247,10 +247,16 @@ def test_adapters_of_a_configuration_come_first_and_say_what_to_install(run, tmp
         "class Own:\n    name, formats = 'own', 'files of ours'\n    needs = {'no_such_package': ''}\n    recognises = None\n"
     )
     (tmp_path / "pool.json").write_text(json.dumps({"adapter_folders": [str(tmp_path)]}))
+    (tmp_path / "old.py").write_text(
+        "class Old:\n    name, formats = 'old', 'other files'\n    needs = {'numpy': '99.0'}\n    recognises = None\n"
+    )
     code, text = run("adapters", "-c", str(tmp_path / "pool.json"), "--json")
     assert code == 0
     assert json.loads(text)[0] == {
-        "name": "own", "installed": "", "install": "pip install 'zeromind[own]'", "formats": "files of ours", "code": "",
+        "name": "old", "installed": "", "install": "pip install -U 'zeromind[old]'", "formats": "other files", "code": "",
+    }  # fmt: skip
+    assert json.loads(text)[1] == {
+        "name": "own", "installed": "", "install": "pip install -U 'zeromind[own]'", "formats": "files of ours", "code": "",
     }  # fmt: skip
 
 

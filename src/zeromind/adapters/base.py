@@ -67,7 +67,7 @@ class Adapter(abc.ABC):
     @classmethod
     def require(cls, module: str) -> Any:
         """A module of a package that ``needs`` names, or MISSING_PACKAGE that says what to install."""
-        return importing.require(module, cls.name, f"the {cls.name} adapter", cls.needs.get(module, ""))
+        return importing.require(module, cls.name, f"the {cls.name} adapter", cls.needs.get(module.partition(".")[0], ""))
 
     @classmethod
     @abc.abstractmethod

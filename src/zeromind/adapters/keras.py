@@ -26,7 +26,7 @@ class KerasAdapter(Adapter):
 
     name: ClassVar[str] = "keras"
     formats: ClassVar[str] = "Keras 3 archives (.keras) and HDF5 files of Keras 1 and 2 under any name (.keras, .h5, .hdf5)"
-    needs: ClassVar[Mapping[str, str]] = {"keras": "3.12.4", "h5py": "3.10"}
+    needs: ClassVar[Mapping[str, str]] = {"keras": keras_backend.LEAST, "h5py": keras_hdf5.LEAST}
     code: ClassVar[str] = "Lambda layers, classes from outside Keras"
     options: ClassVar[Mapping[str, str]] = {
         "batch_sizes": "The batch sizes that the model is compiled for at load, as a list; other batches are padded or cut to them.",

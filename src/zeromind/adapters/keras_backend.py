@@ -18,6 +18,8 @@ from zeromind.adapters.ladder import Function
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
 
+LEAST = "3.12.4"
+"""The oldest version of Keras whose loaders keep what is unsafe out."""
 # Keras' own names of its backends, the fastest for a served model first, and the packages that they need.
 _BACKENDS = ("jax", "torch", "tensorflow", "openvino")
 _CONSTANT_BYTES = 4 << 20
@@ -42,7 +44,7 @@ def keras_module(threads: int, device: str) -> Any:
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     with importing.silence():
         try:
-            keras = importing.require("keras", "keras", "the keras adapter", "3.12.4")
+            keras = importing.require("keras", "keras", "the keras adapter", LEAST)
         except (ImportError, ValueError) as error:
             backend = os.environ.get("KERAS_BACKEND")
             raise ZeroMindError(

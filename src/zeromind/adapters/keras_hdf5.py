@@ -21,6 +21,8 @@ from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
 
+LEAST = "3.10"
+"""Of h5py."""
 CONFIG_BYTES = 16 << 20
 _SCAN_BYTES = 4 << 20
 
@@ -53,7 +55,7 @@ def recognises(file: ModelFile) -> bool:
 
 def read(path: Path) -> Hdf5Model:
     """The file's configuration. Raises LOAD_FAILED where there is none or it is unreadable, MISSING_PACKAGE without h5py."""
-    h5py = importing.require("h5py", "keras", "the keras adapter")
+    h5py = importing.require("h5py", "keras", "the keras adapter", LEAST)
     try:
         with h5py.File(path, "r") as opened:
             raw = opened.attrs.get("model_config")
@@ -79,7 +81,7 @@ def weights(path: Path) -> Iterator[tuple[str, list[tuple[str, Tensor]]]]:
 
     Raises LOAD_FAILED where a part is missing, damaged, or lies in another file.
     """
-    h5py = importing.require("h5py", "keras", "the keras adapter")
+    h5py = importing.require("h5py", "keras", "the keras adapter", LEAST)
     try:
         with h5py.File(path, "r") as opened:
             group = opened.get("model_weights", opened)

@@ -34,7 +34,7 @@ class MlflowAdapter(Adapter):
 
     name = "mlflow"
     formats = "MLflow model folders: each flavour by its own adapter, all others as python_function"
-    needs: ClassVar[Mapping[str, str]] = {"mlflow": "3.0", "pandas": "2.1", "yaml": mlflow_file.YAML}
+    needs: ClassVar[Mapping[str, str]] = {**PyfuncAdapter.needs, "yaml": mlflow_file.YAML}
     code = "python_function, and flavours whose own files can"
     open_options = True
 

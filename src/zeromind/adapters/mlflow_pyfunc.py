@@ -6,8 +6,8 @@ import importlib
 import json
 import logging
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class PyfuncAdapter(Adapter):
 
     name = "mlflow"
     formats = "MLflow models as python_function"
+    needs: ClassVar[Mapping[str, str]] = {"mlflow": "3.0", "pandas": "2.1"}
 
     @classmethod
     def recognises(cls, file: ModelFile) -> bool:
@@ -37,9 +38,9 @@ class PyfuncAdapter(Adapter):
 
     def __init__(self, source: Source) -> None:
         signature = mlflow_file.read(source.file).signature
-        self._pandas = importing.require("pandas", self.name, "the mlflow adapter", "2.1")
+        self._pandas = self.require("pandas")
         self._fields = _fields(source, signature)
-        self._model = _load(source.file)
+        self._model = _load(self.require, source.file)
         self._known = signature.parameters
         self.parameters = bool(signature.parameters)
         inputs = tuple(field.spec for field in self._fields)
@@ -107,11 +108,11 @@ class PyfuncAdapter(Adapter):
         return self._data(rows)
 
 
-def _load(file: ModelFile) -> Any:
+def _load(require: Callable[[str], Any], file: ModelFile) -> Any:
     """MLflow's model, without a word to the network or into the working folder. Raises LOAD_FAILED or MISSING_PACKAGE."""
     for key, value in _SETTINGS.items():
         os.environ.setdefault(key, value)
-    pyfunc = importing.require("mlflow.pyfunc", "mlflow", "the mlflow adapter")
+    pyfunc = require("mlflow.pyfunc")
     if "MLFLOW_TRACKING_URI" not in os.environ:
         # A model that traces itself would begin a database in the working folder.
         importlib.import_module("mlflow.tracing").disable()

@@ -63,7 +63,7 @@ class SklearnAdapter(Adapter):
         self._alone = source.threads == 1
         # Of iterations that end early, of features without names: whoever serves a finished model can change nothing about it.
         warnings.filterwarnings("ignore", module=r"sklearn\.")
-        self._estimator, inputs, outputs = sklearn_file.load(source)
+        self._estimator, inputs, outputs = sklearn_file.load(self.require, source)
         outputs = source.outputs or outputs
         methods = _methods(self._estimator, source.file.path.name)
         methods |= {spec.name: _FURTHER[spec.name] for spec in outputs if hasattr(self._estimator, _FURTHER.get(spec.name, ""))}

@@ -19,7 +19,6 @@ from zeromind.adapters import archive, spec_file
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.importing import require
 from zeromind.tensors import TensorSpec
 
 Format = Literal["skops", "archive", "pickle", ""]
@@ -76,15 +75,15 @@ def packages_in(head: bytes) -> set[str]:
     return found - {""}
 
 
-def load(source: Source) -> tuple[Any, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The estimator, and the inputs and outputs that an archive describes beside it.
+def load(require: Callable[[str], Any], source: Source) -> tuple[Any, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The estimator, and the inputs and outputs that an archive describes beside it; ``require`` imports.
 
     Raises LOAD_FAILED, MISSING_PACKAGE, or CODE_NOT_ALLOWED for a pickle; what is no skops file is read as a pickle.
     """
     path = source.file.path
     form = format_of(source.file)
     if form == "skops":
-        return _load_skops(source), (), ()
+        return _load_skops(require, source), (), ()
     if source.file.head.startswith(b"PK"):
         # Never a pickle: what looks like a damaged skops file must not be given to a loader that runs code.
         raise ZeroMindError(ErrorKind.LOAD_FAILED, f"{path.name} is a zip archive, but no skops file: is it cut off or damaged?", path.name)
@@ -92,7 +91,7 @@ def load(source: Source) -> tuple[Any, tuple[TensorSpec, ...], tuple[TensorSpec,
         raise ZeroMindError(ErrorKind.CODE_NOT_ALLOWED, f"{path.name} is a pickle, which runs code: the operator must allow it", path.name)
     if "trusted" in source.options:
         raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, f"'trusted' is for skops files, {path.name} is a pickle: leave it out", "trusted")
-    joblib = require("joblib", "sklearn", "the sklearn adapter")
+    joblib = require("joblib")
     if form != "archive":
         return _guarded(path, joblib.load, path), (), ()
     with archive.unpacked(path) as folder:
@@ -101,7 +100,7 @@ def load(source: Source) -> tuple[Any, tuple[TensorSpec, ...], tuple[TensorSpec,
         return _guarded(path, joblib.load, folder / PICKLE_IN_ARCHIVE), inputs, outputs
 
 
-def _load_skops(source: Source) -> Any:
+def _load_skops(require: Callable[[str], Any], source: Source) -> Any:
     path = source.file.path
     trusted = source.options.get("trusted", [])
     if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
@@ -113,8 +112,7 @@ def _load_skops(source: Source) -> Any:
         raise ZeroMindError(
             ErrorKind.LOAD_FAILED, f"{path.name} unpacks to {size} bytes, which is out of proportion: save it anew", path.name
         )
-    require("skops", "sklearn", "the sklearn adapter", "0.13")
-    skops = require("skops.io", "sklearn", "the sklearn adapter")
+    skops = require("skops.io")
     untrusted = [name for name in _guarded(path, skops.get_untrusted_types, file=path) if name not in trusted]
     if untrusted:
         raise ZeroMindError(

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from zeromind import importing
 from zeromind.cli import settings
 from zeromind.plugins import Plugins
 
@@ -48,17 +49,16 @@ def adapters(file: Path | None, as_json: bool) -> None:
 def described(adapter: Any, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """What there is to say of an adapter, told without importing its framework."""
     needs = getattr(adapter, "needs", {})
-    missing = [module for module in needs if module not in known]
-    versions = [f"{module} {_version(module, known)}".strip() for module in needs if module not in missing]
+    versions = {module: _version(module, known) for module in needs if module in known}
+    lacking = any(module not in versions or importing.is_older(versions[module], least) for module, least in needs.items())
     return {
         "name": adapter.name,
-        "installed": "" if missing else ", ".join(versions) or "needs nothing",
-        "install": f"pip install 'zeromind[{adapter.name}]'" if missing else "",
+        "installed": "" if lacking else ", ".join(f"{module} {version}" for module, version in versions.items()) or "needs nothing",
+        "install": f"pip install -U 'zeromind[{adapter.name}]'" if lacking else "",
         "formats": adapter.formats,
         "code": getattr(adapter, "code", ""),
     }
 
 
 def _version(module: str, known: Mapping[str, Sequence[str]]) -> str:
-    names = known.get(module, ())
-    return importlib.metadata.version(names[0]) if names else ""
+    return importlib.metadata.version(known[module][0])
