@@ -167,3 +167,17 @@ def test_a_model_that_fails_its_samples_is_closed(load, tmp_path):
     closing = f"    def close(self):\n        open({str(tmp_path / 'closed')!r}, 'w').close()\n"
     refused(load, DOUBLE + closing, {"inputs": INPUTS, "outputs": {"count": [9, 9]}})
     assert (tmp_path / "closed").exists()
+
+
+HALVED = """
+class Skill:
+    inputs = {"x": ("bfloat16", [None])}
+    outputs = {"y": ("bfloat16", [None]), "exact": ("float32", [None])}
+
+    def predict(self, x):
+        return {"y": x / 2, "exact": x}
+"""
+
+
+def test_bfloat16_is_what_a_client_could_have_sent(load):
+    load(HALVED, {"inputs": {"x": [0.3]}, "outputs": {"y": [0.15], "exact": [0.30078125]}, "rtol": 1e-7, "atol": 0})

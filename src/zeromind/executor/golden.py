@@ -64,8 +64,7 @@ def _inputs(sample: Sample, interface: Interface, files: Files) -> dict[str, Val
     for name, given in _given(sample.inputs, files).items():
         spec = _named(specs, name, "input")
         if spec.name in interface.filtered_inputs:
-            plain = given.tolist() if isinstance(given, np.ndarray) else given
-            values[spec.name] = Encoded("application/json", json.dumps(plain).encode())
+            values[spec.name] = Encoded("application/json", json.dumps(_plain(given)).encode())
         else:
             values[spec.name] = spec.check(_tensor(given, spec))
     missing = [spec.name for spec in specs if spec.name not in values]
@@ -83,9 +82,10 @@ def _compare(responses: Sequence[Mapping[str, Value]], sample: Sample, interface
             spec = _named(interface.spec.outputs, name, "output")
             value = values[spec.name]
             if isinstance(value, Encoded):
-                plain = given.tolist() if isinstance(given, np.ndarray) else given
-                if not _same(json.loads(value.data), plain, sample):
-                    raise _wrong(f"output {spec.name!r} is {value.data.decode()[:_SHOWN]}, expected is {json.dumps(plain)[:_SHOWN]}")
+                if not _same(json.loads(value.data), _plain(given), sample):
+                    raise _wrong(
+                        f"output {spec.name!r} is {value.data.decode()[:_SHOWN]}, expected is {json.dumps(_plain(given))[:_SHOWN]}"
+                    )
             else:
                 _equal(spec.name, value, _tensor(given, spec), sample)
 
@@ -145,6 +145,10 @@ def _given(source: Any, files: Files) -> Mapping[str, Any]:
     return values
 
 
+def _plain(given: Any) -> Any:
+    return given.tolist() if isinstance(given, np.ndarray) else given
+
+
 def _tensor(given: Any, spec: TensorSpec) -> Tensor:
     """The values as an array that the spec may check; null is a number that is none. Raises LOAD_FAILED where they are of another kind."""
     text = spec.datatype == "BYTES"
@@ -160,7 +164,7 @@ def _tensor(given: Any, spec: TensorSpec) -> Tensor:
     fits = all(isinstance(item, (str, bytes)) for item in array.reshape(-1).tolist()) if text else kind in _KINDS[spec.dtype.kind]
     if not fits:
         raise _wrong(f"what stands for {spec.name!r} is not {datatypes.type_name(spec.datatype)}, but {array.dtype.name}")
-    return datatypes.as_bytes(array) if text else array
+    return datatypes.as_bytes(array) if text else datatypes.rounded(array, spec.datatype)
 
 
 def _named(specs: Sequence[TensorSpec], name: str, side: str) -> TensorSpec:
