@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from conformance.cases.mlflow import mlflow_onnx
 from zeromind import importing
-from zeromind.adapters import mlflow_file, mlflow_result, mlflow_signature
+from zeromind.adapters import keras_backend, mlflow_file, mlflow_result, mlflow_signature
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.mlflow import MlflowAdapter
@@ -180,6 +180,21 @@ class TestFlavours:
         adapter = serve(path, allow_code=bool(code))
         (spec,) = adapter.spec.inputs
         np.testing.assert_allclose(adapter.predict({spec.name: rows.astype(spec.dtype)})["probabilities"], expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("flavour", ["mlflow.keras", "mlflow.tensorflow"])
+    def test_models_of_keras_are_its_adapters(self, tmp_path, flavour):
+        pytest.importorskip("jax")
+        keras = keras_backend.keras_module(1, "cpu")
+        rows = ROWS.astype(np.float32)
+        with importing.silence():
+            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+            expected = np.asarray(model(rows))
+            told = signature(rows, expected)
+            pytest.importorskip(flavour).save_model(model, str(tmp_path / "m"), signature=told, pip_requirements=[])
+        assert MlflowAdapter.carries_code(ModelFile(tmp_path / "m")) == ""
+        adapter = serve(tmp_path / "m", allow_code=False)
+        (answer,) = adapter.predict({adapter.spec.inputs[0].name: rows}).values()
+        np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
 
     def test_the_signature_describes_what_torch_does_not(self, tmp_path):
         torch, module = pytest.importorskip("torch"), pytest.importorskip("mlflow.pytorch")

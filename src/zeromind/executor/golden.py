@@ -82,10 +82,9 @@ def _compare(responses: Sequence[Mapping[str, Value]], sample: Sample, interface
             spec = _named(interface.spec.outputs, name, "output")
             value = values[spec.name]
             if isinstance(value, Encoded):
-                if not _same(json.loads(value.data), _plain(given), sample):
-                    raise _wrong(
-                        f"output {spec.name!r} is {value.data.decode()[:_SHOWN]}, expected is {json.dumps(_plain(given))[:_SHOWN]}"
-                    )
+                plain = _plain(given)
+                if not _same(json.loads(value.data), plain, sample):
+                    raise _wrong(f"output {spec.name!r} is {value.data.decode()[:_SHOWN]}, expected is {json.dumps(plain)[:_SHOWN]}")
             else:
                 _equal(spec.name, value, _tensor(given, spec), sample)
 
