@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import gevent
@@ -121,6 +122,24 @@ def test_it_neither_writes_into_its_inputs_nor_needs_to(case):
         case.agree(answer[name], expected)
     for name, array in inputs.items():
         np.testing.assert_array_equal(array, case.inputs[name])
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2]])
+def test_it_takes_arrays_of_any_layout_and_warns_of_nothing(case, layout):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answer = case.loaded.predict({name: layout(array) for name, array in case.inputs.items()})
+    for name, expected in case.expected.items():
+        case.agree(answer[name], expected)
+
+
+def test_devices_that_are_not_there_are_refused(case):
+    if case.adapter in ("python", "mlflow") and case.code:
+        pytest.skip("where that computes is the business of the code in it")
+    for device, kinds in (("tpu", {ErrorKind.TASK_ATTRIBUTE}), ("cuda:99", {ErrorKind.TASK_ATTRIBUTE, ErrorKind.LOAD_FAILED})):
+        with pytest.raises(ZeroMindError, match=device.partition(":")[0]) as caught:
+            case.load(device=device)
+        assert caught.value.kind in kinds
 
 
 def test_answers_stay_as_they_are_when_others_follow(case):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zeromind import importing
-from zeromind.adapters import xla
+from zeromind.adapters import device, xla
 from zeromind.adapters.ladder import Function
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
@@ -25,11 +25,13 @@ _BACKENDS = ("jax", "torch", "tensorflow", "openvino")
 _CONSTANT_BYTES = 4 << 20
 
 
-def keras_module(threads: int, device: str) -> Any:
+def keras_module(threads: int, where: str) -> Any:
     """The package ``keras``, on the operator's KERAS_BACKEND, else the first installed of JAX, torch, TensorFlow and OpenVINO.
 
-    ``threads`` binds the backend where it has not started yet. Raises MISSING_PACKAGE.
+    ``threads`` binds the backend where it has not started yet; ``where`` is a task's ``device``. Raises MISSING_PACKAGE,
+    TASK_ATTRIBUTE for an unknown device, LOAD_FAILED for a GPU that is not there.
     """
+    asked = device.parse(where)
     if "keras" not in sys.modules and not os.environ.get("KERAS_BACKEND"):
         installed = [name for name in _BACKENDS if _installed(name)]
         if not installed:
@@ -39,8 +41,8 @@ def keras_module(threads: int, device: str) -> Any:
                 "jax",
             )
         os.environ["KERAS_BACKEND"] = installed[0]
-    xla.surroundings(threads, device)
-    if device == "cpu":
+    xla.surroundings(threads, where)
+    if asked.kind == "cpu":
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     with importing.silence():
         try:
@@ -53,6 +55,8 @@ def keras_module(threads: int, device: str) -> Any:
                 backend,
             ) from error
         _bind(keras.config.backend(), threads)
+    if asked.kind == "cuda" and not _placed(keras.config.backend(), asked.number):
+        raise device.absent(where, f"Keras on {keras.config.backend()}", "check the driver, and that the backend was installed with CUDA")
     return keras
 
 
@@ -90,7 +94,34 @@ def _bind(backend: str, threads: int) -> None:
         openvino = importing.require("openvino", "keras", "the keras adapter")
         # Keras compiles with OpenVINO's own settings, which take all cores and, where the processor has it, bfloat16: two digits.
         settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-        openvino.compile_model = lambda model, device: openvino.Core().compile_model(model, device, settings)
+        openvino.compile_model = lambda model, name: openvino.Core().compile_model(model, name, settings)
+
+
+def _placed(backend: str, number: int) -> bool:
+    """Let the backend compute on the GPU of that number; whether it has one."""
+    if backend == "jax":
+        import jax
+
+        gpus: list[Any] = []
+        with contextlib.suppress(RuntimeError):
+            gpus = jax.devices("cuda")
+        if number < len(gpus):
+            jax.config.update("jax_default_device", gpus[number])
+        return number < len(gpus)
+    if backend == "torch":
+        import torch
+
+        if number < torch.cuda.device_count():
+            torch.cuda.set_device(number)
+        return bool(number < torch.cuda.device_count())
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        with contextlib.suppress(RuntimeError):  # as above
+            tf.config.set_visible_devices(gpus[number : number + 1], "GPU")
+        return number < len(gpus)
+    return False
 
 
 def _forget(layer: Any) -> None:

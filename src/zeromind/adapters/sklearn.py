@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zeromind import datatypes
-from zeromind.adapters import batch, interface, sklearn_file
+from zeromind.adapters import batch, device, interface, sklearn_file
 from zeromind.adapters.answers import Answer, Answers
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
@@ -58,6 +58,7 @@ class SklearnAdapter(Adapter):
         return "" if sklearn_file.format_of(file) == "skops" else "a pickle"
 
     def __init__(self, source: Source) -> None:
+        device.only_cpu(source.device, self.name)
         self.require("sklearn")
         self._joblib = self.require("joblib")
         self._alone = source.threads == 1
