@@ -191,4 +191,3 @@ def test_inputs_that_do_not_make_the_columns_are_refused(tmp_path):
 def test_several_threads_give_the_same(tmp_path):
     model = regressor()
     np.testing.assert_array_equal(serve(model, tmp_path, threads=2).predict({"input": ROWS})["prediction"], asked(model, ROWS))
-    adapter.close()
