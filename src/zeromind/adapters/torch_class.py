@@ -13,8 +13,6 @@ from zeromind.adapters.base import Source
 from zeromind.adapters.torch_program import Program
 from zeromind.errors import ErrorKind, ZeroMindError
 
-KEYS = ("class", "arguments", "weights")
-
 
 def weighted(torch: Any, source: Source, safetensors: Any) -> Program:
     """The task's class with a file's weights in it; ``safetensors`` is the package's module for PyTorch, None for what torch.save wrote."""
