@@ -198,10 +198,10 @@ def catboost(folder: Path) -> Subject:
 
     rows, (x, y) = table(ROWS)[0].astype(np.float32), table(300)
     settings = {"depth": 6, "border_count": 32, "thread_count": 1, "verbose": 0, "allow_writing_files": False}
-    model = catboost.CatBoostRegressor(iterations=3000, **settings).fit(x, y)
+    model = catboost.CatBoostRegressor(iterations=6000, **settings).fit(x, y)
     path = folder / "model.cbm"
     model.save_model(str(path))
-    return Subject("3000 trees", path, (rows,), lambda: model.predict(rows, thread_count=1))
+    return Subject("6000 trees", path, (rows,), lambda: model.predict(rows, thread_count=1))
 
 
 def transformers(folder: Path) -> Subject:
