@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all lint format docs proto bench peers clean
+.PHONY: help setup serve test test-all faults faults-night lint format docs proto bench peers clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -35,6 +35,12 @@ test: $(if $(ARGS),$(VENV)/.test,lint) $(VENV)/perf_analyzer ## install everythi
 
 test-all: $(VENV)/.test $(VENV)/perf_analyzer ## the same with the tests that take minutes each (whole families of models)
 	@exec $(BIN)/python -m pytest --quiet -m '' $(ARGS)
+
+faults: $(VENV)/.test ## crash, starve, flood and attack servers: what docs/reliability.md promises, each with its result and its seconds
+	@exec $(BIN)/python -m pytest --quiet -m 'not slow' --promises $(ARGS)
+
+faults-night: $(VENV)/.test ## the same at full size, for hours
+	@exec $(BIN)/python -m pytest --quiet -m '' --promises --night --timeout 14400 $(ARGS)
 
 lint: $(VENV)/.test ## check the style, the format and the types
 	@$(BIN)/ruff check --quiet

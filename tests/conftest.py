@@ -22,6 +22,7 @@ import pytest
 from zeromind.config import pool
 from zeromind.server import Server
 
+pytest_plugins = ["promises"]
 WAIT_S = 30
 JSON = {"Content-Type": "application/json"}
 
