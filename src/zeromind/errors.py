@@ -56,16 +56,23 @@ class ErrorKind(enum.Enum):
     MODEL_NOT_FOUND = "model id not found"
     ALREADY_LOADED = "model id already loaded"
     LOAD_CANCELLED = "the model was dropped while it was loading"
+    STORAGE = "the disk is full or may not be written"
     BUSY = "no idle instance"
     SHUTTING_DOWN = "the pool is shutting down"
     DEADLINE = "the deadline passed"
     WORKER_CRASHED = "the worker died"
+    OUT_OF_MEMORY = "the model needs more memory than there is"
+    MODEL_UNAVAILABLE = "the model's workers keep dying"
     OUTPUT_ID = "output id not found in the prediction"
     OUTPUT_NAME = "output name not found in the prediction"
     PREDICTION_FAILED = "prediction failed"
     LOAD_UNKNOWN = "unknown load error"
     PREDICT_UNKNOWN = "unknown predict error"
     INTERNAL = "unknown"
+
+
+DEATHS = frozenset({ErrorKind.WORKER_CRASHED, ErrorKind.OUT_OF_MEMORY})
+"""What may end a worker, and not by the fault of each request that it had."""
 
 
 class ZeroMindError(Exception):

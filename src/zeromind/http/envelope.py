@@ -24,6 +24,8 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.PREDICTION_FAILED: (500, 9),
     K.INVALID_INPUT: (400, 9),
     K.WORKER_CRASHED: (500, 9),
+    K.OUT_OF_MEMORY: (507, 9),
+    K.MODEL_UNAVAILABLE: (503, 106),
     K.INPUT_SPEC: (400, 10),
     K.OUTPUT_SPEC: (400, 11),
     K.FILE_NAME: (400, 12),
@@ -54,6 +56,7 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.BODY_TOO_LARGE: (413, 0),
     K.ROUTE_NOT_FOUND: (404, 0),
     K.METHOD_NOT_ALLOWED: (405, 0),
+    K.STORAGE: (507, 0),
     K.INTERNAL: (500, 0),
 }
 FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"
@@ -61,7 +64,7 @@ FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"
 RETRY_AFTER_S = 1
 _MOST_MESSAGE = 4000
 _MOST_PARAM = 1000
-RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN})
+RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN, K.MODEL_UNAVAILABLE})
 
 
 def status(error: ZeroMindError) -> int:
