@@ -10,10 +10,8 @@ from typing import Any
 
 from zeromind import importing
 from zeromind.errors import ZeroMindError
+from zeromind.limits import PICTURES
 
-MOST_PIXELS = 64_000_000
-# JPEG's own limit. Resampling needs memory in proportion to the longer side, whatever the area.
-_MOST_SIDE = 65_535
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 
@@ -48,7 +46,7 @@ class Decoder:
         except Exception as error:
             raise ValueError(f"picture {place} is no readable {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} file") from error
         with image:
-            if image.width * image.height > self._most_pixels or max(image.size) > _MOST_SIDE:
+            if image.width * image.height > self._most_pixels or max(image.size) > PICTURES.side:
                 raise self._too_large(place)
             try:
                 image.load()
@@ -59,4 +57,4 @@ class Decoder:
                 raise ValueError(f"picture {place} is damaged or cut short") from error
 
     def _too_large(self, place: int) -> ValueError:
-        return ValueError(f"picture {place} has more than the {self._most_pixels} pixels, or {_MOST_SIDE} on one side, that are taken")
+        return ValueError(f"picture {place} has more than the {self._most_pixels} pixels, or {PICTURES.side} on one side, that are taken")

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import MEMORY
 
 FOLDER = Path("/dev/shm")  # noqa: S108 - it is where POSIX shared memory lies, and no file of ours
 RESERVED = "triton_python_backend_shm_region_"
 """Keys that begin so belong to Triton's own processes."""
-_MOST_REGIONS = 1024
-_MOST_NAME = 1024
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -47,8 +46,8 @@ class Regions:
         if not self._allowed:
             text = "Client shared memory is disabled: the pool's option 'allow_shared_memory' opens it"
             raise ZeroMindError(ErrorKind.NOT_SUPPORTED, text)
-        if not 0 < len(name) <= _MOST_NAME:
-            raise _wrong(f"a region's name must have 1 to {_MOST_NAME} characters", name[:_MOST_NAME])
+        if not 0 < len(name) <= MEMORY.name:
+            raise _wrong(f"a region's name must have 1 to {MEMORY.name} characters", name[: MEMORY.name])
         if name in self._regions:
             raise ZeroMindError(ErrorKind.REGION_EXISTS, f"shared memory region '{name}' already in manager", name)
         if len(self._regions) >= _most_regions():
@@ -145,9 +144,9 @@ def _most_regions() -> int:
     try:
         import resource
     except ImportError:  # on Windows, where there is no such memory either
-        return _MOST_REGIONS
+        return MEMORY.regions
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return _MOST_REGIONS if soft == resource.RLIM_INFINITY else min(_MOST_REGIONS, soft // 4)
+    return MEMORY.regions if soft == resource.RLIM_INFINITY else min(MEMORY.regions, soft // 4)
 
 
 def _wrong(message: str, *params: str) -> ZeroMindError:

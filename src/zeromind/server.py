@@ -22,8 +22,8 @@ from zeromind.grpc.service import Service
 from zeromind.http import app, envelope, openapi
 from zeromind.http.doorway import Guest
 from zeromind.http.front import Front
-from zeromind.http.limits import Limits
 from zeromind.http.listener import Listener
+from zeromind.limits import HttpLimits
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Server:
         self.config = config
         self.engine = Engine(config)
         self._grpc = grpc_listener.Listener(Service(self.engine), grpc_listener.limits_of(config))
-        limits = Limits(body_bytes=config.max_body_bytes)
+        limits = HttpLimits(body_bytes=config.max_body_bytes)
         guest = Guest(PREFACE, self._grpc.protocol)
         self._http = Listener(Front(self.engine, _application(self.engine)), limits, self._refusal, "0Mind", guest)
         self._listening: list[asyncio.Task[int]] = []

@@ -11,9 +11,9 @@ from h2 import events
 from h2.exceptions import StreamClosedError
 
 from zeromind.engine import Engine
-from zeromind.grpc.limits import Limits
 from zeromind.grpc.listener import Listener
 from zeromind.grpc.service import Service
+from zeromind.limits import GrpcLimits as Limits
 
 LIVE = b"\0\0\0\0\0"
 CALM, PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION = 11, 1, 3, 5, 6, 7, 9

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zeromind.grpc.frame import PREFACE, BrokenError
 from zeromind.grpc.http2 import Http2
-from zeromind.grpc.limits import Limits
+from zeromind.limits import GrpcLimits as Limits
 
 
 def frame(kind, flags=0, stream_id=0, payload=b""):

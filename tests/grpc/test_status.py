@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.grpc.status import MOST_MESSAGE, TABLE, Code, Fault, quoted
+from zeromind.grpc.status import TABLE, Code, Fault, quoted
+from zeromind.limits import ANSWERS
 
 
 def test_every_kind_has_a_code():
@@ -24,4 +25,4 @@ def test_a_sentence_comes_back_from_its_field(text):
 
 def test_endless_sentences_are_cut():
     for text in ("x" * 100_000, "🙂" * 100_000, "%" * 2000):
-        assert len(quoted(text)) <= MOST_MESSAGE + 20
+        assert len(quoted(text)) <= ANSWERS.message + 20

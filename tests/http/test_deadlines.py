@@ -10,7 +10,7 @@ import pytest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler, stream_request_body
 
-from zeromind.http.limits import Limits
+from zeromind.limits import HttpLimits as Limits
 
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
 KIB, MIB = 1 << 10, 1 << 20

@@ -12,7 +12,7 @@ from tornado.web import Application, RequestHandler, stream_request_body
 from zeromind.http import head as heads
 from zeromind.http.exchange import Context
 from zeromind.http.head import Head
-from zeromind.http.limits import Limits
+from zeromind.limits import HttpLimits as Limits
 
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
 FORM = b"a=1&a=2&b=%20"

@@ -11,9 +11,9 @@ from tornado import httputil
 from tornado.web import Application, RequestHandler
 
 from zeromind.http import fields
-from zeromind.http.limits import Limits
 from zeromind.http.site import Site
 from zeromind.http.transport import HTTPProtocol
+from zeromind.limits import HttpLimits as Limits
 
 
 class Memory(asyncio.Transport):

@@ -5,7 +5,7 @@ import time
 import pytest
 from tornado.web import Application, RequestHandler
 
-from zeromind.http.limits import Limits
+from zeromind.limits import HttpLimits as Limits
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"

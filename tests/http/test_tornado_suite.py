@@ -14,8 +14,8 @@ import uvloop
 from tornado import httpserver, testing
 from tornado.ioloop import IOLoop
 
-from zeromind.http.limits import Limits
 from zeromind.http.listener import Listener
+from zeromind.limits import HttpLimits as Limits
 
 OPTIONS = {
     "max_header_size": "head_bytes",

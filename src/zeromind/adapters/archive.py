@@ -20,21 +20,14 @@ from pathlib import Path
 from typing import IO
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import ARCHIVES
 
-MOST_BYTES = 8 << 30
-MOST_RATIO = 100
-_MOST_MEMBERS = 10_000
-_MOST_DEPTH = 16
-_LONGEST_PART, _LONGEST_NAME = 255, 1024
-_MOST_HEADER = 1 << 20
-_MOST_LISTED = 64 << 20
-_SMALL = 1 << 20
 _CHUNK = 1 << 20
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
 @contextlib.contextmanager
-def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
+def unpacked(path: Path, most_bytes: int = ARCHIVES.size) -> Iterator[Path]:
     """A fresh folder with what the archive holds, gone at the end. Raises LOAD_FAILED for what is refused, or damaged."""
     with tempfile.TemporaryDirectory(prefix="zeromind-") as name:
         folder = Path(name)
@@ -57,7 +50,7 @@ def names(path: Path) -> frozenset[str]:
     """The files that the archive would give, as far as its first 64 MiB tell; none where it is no archive, or refused."""
     found: set[str] = set()
     try:
-        with _opened(path, _MOST_LISTED) as reader:
+        with _opened(path, ARCHIVES.listed) as reader:
             for member, parts in _members(reader):
                 if member.isreg():
                     found.add("/".join(parts))
@@ -75,7 +68,7 @@ class _Reader:
         self.path = path
         self._stream = stream
         self._total = total
-        self._allowance = _MOST_HEADER
+        self._allowance = ARCHIVES.header
         self.tar: tarfile.TarFile
 
     def read(self, size: int) -> bytes:
@@ -90,7 +83,7 @@ class _Reader:
 
     def allow(self, size: int) -> None:
         """Allow the next ``size`` bytes of a member beside the header that follows them."""
-        self._allowance = _MOST_HEADER + size
+        self._allowance = ARCHIVES.header + size
 
     def drain(self) -> None:
         """Read what is left, which lets a compressed file check its sums."""
@@ -111,7 +104,7 @@ class _Reader:
 
 @contextlib.contextmanager
 def _opened(path: Path, most_bytes: int) -> Iterator[_Reader]:
-    total = min(most_bytes, max(_SMALL, MOST_RATIO * path.stat().st_size))
+    total = min(most_bytes, max(ARCHIVES.unrated, ARCHIVES.ratio * path.stat().st_size))
     with path.open("rb") as file, _decompressed(file) as stream:
         reader = _Reader(path, stream, total)
         # As a stream, since seeking back in a compressed file would decompress it again.
@@ -133,24 +126,24 @@ def _decompressed(file: IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes
 
 def _members(reader: _Reader) -> Iterator[tuple[tarfile.TarInfo, tuple[str, ...]]]:
     for count, member in enumerate(reader.tar):
-        if count == _MOST_MEMBERS:
-            raise _refusal(reader.path, f"has more than {_MOST_MEMBERS} members")
+        if count == ARCHIVES.members:
+            raise _refusal(reader.path, f"has more than {ARCHIVES.members} members")
         ordinary = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) and not member.issparse()
         if not ordinary:
             raise _refusal(reader.path, f"holds {member.name!r}, which is a link or another special file")
         parts = tuple(part for part in member.name.split("/") if part != ".")
         fault = _fault(member.name, parts)
         if fault and not (member.isdir() and not parts):
-            raise _refusal(reader.path, f"holds {member.name[:_LONGEST_NAME]!r}, {fault}")
+            raise _refusal(reader.path, f"holds {member.name[: ARCHIVES.name]!r}, {fault}")
         yield member, parts
 
 
 def _fault(name: str, parts: tuple[str, ...]) -> str:
     if not parts or any(part in ("", "..") for part in parts) or set(name) & set("\\:\0"):
         return "which is no plain name beneath the archive"
-    if len(parts) > _MOST_DEPTH:
-        return f"which lies more than {_MOST_DEPTH} folders deep"
-    if len(os.fsencode(name)) > _LONGEST_NAME or any(len(os.fsencode(part)) > _LONGEST_PART for part in parts):
+    if len(parts) > ARCHIVES.depth:
+        return f"which lies more than {ARCHIVES.depth} folders deep"
+    if len(os.fsencode(name)) > ARCHIVES.name or any(len(os.fsencode(part)) > ARCHIVES.part for part in parts):
         return "whose name is too long"
     return ""
 

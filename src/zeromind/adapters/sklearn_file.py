@@ -19,6 +19,7 @@ from zeromind.adapters import archive, spec_file
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import ARCHIVES
 from zeromind.tensors import TensorSpec
 
 Format = Literal["skops", "archive", "pickle", ""]
@@ -108,7 +109,7 @@ def _load_skops(require: Callable[[str], Any], source: Source) -> Any:
     if trusted and not source.allow_code:
         raise ZeroMindError(ErrorKind.CODE_NOT_ALLOWED, "'trusted' lets a skops file run code: the operator must allow it", "trusted")
     size = _guarded(path, _unpacked_size, path)
-    if size > min(archive.MOST_BYTES, max(1 << 26, archive.MOST_RATIO * path.stat().st_size)):
+    if size > min(ARCHIVES.size, max(1 << 26, ARCHIVES.ratio * path.stat().st_size)):
         raise ZeroMindError(
             ErrorKind.LOAD_FAILED, f"{path.name} unpacks to {size} bytes, which is out of proportion: save it anew", path.name
         )

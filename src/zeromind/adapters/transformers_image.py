@@ -12,7 +12,8 @@ import numpy as np
 
 from zeromind.adapters.transformers_heads import Classes, Head
 from zeromind.adapters.transformers_loader import Loader
-from zeromind.pictures import MOST_PIXELS, Decoder
+from zeromind.limits import PICTURES
+from zeromind.pictures import Decoder
 from zeromind.tensors import Tensor, TensorSpec
 
 _SAMPLE = 32
@@ -25,7 +26,7 @@ class ImageClassification(Head):
     inputs = (TensorSpec("image", "BYTES", (None,)),)
 
     def __init__(self, loader: Loader) -> None:
-        self._decoder = Decoder(MOST_PIXELS, "transformers", "image classification")
+        self._decoder = Decoder(PICTURES.pixels, "transformers", "image classification")
         self._torch = loader.torch
         self._device = loader.device
         self._processor = loader.image_processor()

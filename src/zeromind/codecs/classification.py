@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import TENSORS
 from zeromind.tensors import Tensor
-
-_MOST_CLASSES = 1 << 18
-"""Of one answer: each is a text, and takes the event loop's time to be written."""
 
 
 def classify(array: Tensor, top: int, batches: bool, labels: Sequence[str]) -> Tensor:
@@ -24,8 +22,8 @@ def classify(array: Tensor, top: int, batches: bool, labels: Sequence[str]) -> T
         raise ZeroMindError(ErrorKind.INVALID_INPUT, f"class result not available for output due to unsupported type {array.dtype.name}")
     rows = array.reshape(array.shape[0], math.prod(array.shape[1:])) if batches else array.reshape(1, array.size)
     count = min(top, rows.shape[1])
-    if len(rows) * count > _MOST_CLASSES:
-        text = f"{len(rows)} rows of {count} classes are more than the {_MOST_CLASSES} of one answer: ask for fewer, or for numbers"
+    if len(rows) * count > TENSORS.classes:
+        text = f"{len(rows)} rows of {count} classes are more than the {TENSORS.classes} of one answer: ask for fewer, or for numbers"
         raise ZeroMindError(ErrorKind.INVALID_INPUT, text)
     found = np.empty((len(rows), count), np.object_)
     for place, row in enumerate(rows):

@@ -16,10 +16,8 @@ from zeromind.codecs.inputs import complete, once, refused
 from zeromind.codecs.oip_tensors import samples
 from zeromind.codecs.zeromind import members
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import TENSORS
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
-
-_MOST_MEMBERS = 1 << 14
-"""Each is looked for among the inputs, which takes the event loop's time."""
 
 
 def decode(body: bytes, interface: Interface, bare: bool = False) -> InferRequest:
@@ -31,8 +29,8 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     """
     try:
         given = members(body)
-        if len(given) > _MOST_MEMBERS:
-            raise refused(f"the body has {len(given)} members; inputs and parameters may be {_MOST_MEMBERS} together")
+        if len(given) > TENSORS.members:
+            raise refused(f"the body has {len(given)} members; inputs and parameters may be {TENSORS.members} together")
         apart = {name: raw for name, raw in given.items() if find(interface.spec.inputs, name) is None}
         others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in apart.items()}
     except (ValueError, RecursionError) as error:

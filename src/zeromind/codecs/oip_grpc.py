@@ -17,18 +17,15 @@ from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import selection
 from zeromind.codecs.oip_tensors import Memory, check_datatype, check_shape, from_raw, to_encoded, to_objects, to_raw
 from zeromind.codecs.protobuf import Schema, count, field, varint
+from zeromind.limits import MESSAGES
 from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, Value
 
 EMPTY_FINAL = "triton_enable_empty_final_response"
 """The parameter with which a request wants to be told of the end of its responses by one without outputs."""
-MOST_FIELDS = 1 << 18
-"""Of one message, its inner ones included."""
-_SMALL_BYTES = 1 << 16
-_PACKED_BYTES = 8 << 20
 _PARAMETERS: Schema = {2: {}}
 _REQUEST: Schema = {
     4: _PARAMETERS,
-    5: {4: _PARAMETERS, 5: dict.fromkeys((2, 3, 4, 5), _PACKED_BYTES)},
+    5: {4: _PARAMETERS, 5: dict.fromkeys((2, 3, 4, 5), MESSAGES.packed)},
     6: {2: _PARAMETERS},
 }
 _CONTENTS = {
@@ -45,9 +42,9 @@ _CONTENTS = {
 
 def check_infer(data: bytes) -> None:
     """Refuse a ``ModelInferRequest`` that would need many times its bytes when parsed. Raises INVALID_INPUT."""
-    if len(data) > _SMALL_BYTES:
+    if len(data) > MESSAGES.uncounted:
         try:
-            count(data, _REQUEST, MOST_FIELDS)
+            count(data, _REQUEST, MESSAGES.fields)
         except ValueError as error:
             raise refused(f"the message is refused: {error}; tensors travel in raw_input_contents") from None
 

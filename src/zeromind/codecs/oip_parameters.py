@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zeromind.codecs.inputs import refused
+from zeromind.limits import TENSORS
 from zeromind.tensors import Interface, Parameter, TensorSpec, find
 
 _RESERVED = "triton_"
@@ -16,8 +17,6 @@ _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 _REGION, _SIZE, _OFFSET = "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset"
 _PASSED_ON = (bool, int, float, str)
 _EMPTY: Mapping[str, Any] = {}
-MOST_PASSED_ON = 1 << 20
-"""Characters of a request's parameters for the model, names and text together; each number counts as eight."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,8 +63,8 @@ def request_fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
         else:
             kept[name] = _passed_on(name, value)
             size += len(name) + (len(value) if isinstance(value, str) else 8)
-            if size > MOST_PASSED_ON:
-                raise refused(f"the parameters for the model have more than {MOST_PASSED_ON} characters: send much data as inputs")
+            if size > TENSORS.parameters:
+                raise refused(f"the parameters for the model have more than {TENSORS.parameters} characters: send much data as inputs")
     if kept:
         fields["parameters"] = kept
     return fields

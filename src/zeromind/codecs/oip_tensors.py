@@ -20,13 +20,9 @@ import numpy as np
 from zeromind import datatypes
 from zeromind.codecs import picture
 from zeromind.codecs.inputs import refused
+from zeromind.limits import TENSORS
 from zeromind.tensors import Encoded, Tensor, TensorSpec, Value
 
-MOST_ELEMENTS = 1 << 20
-"""Of one BYTES tensor: each costs an object, and the event loop's time to make it."""
-MOST_DIMENSIONS = 32
-_MOST_SIZES = 1 << 40
-"""The product of the sizes of a tensor without elements, those that are 0 left out: numpy has no arrays beyond 2^63 bytes so either."""
 PLAIN = frozenset(datatypes.NUMPY_OF) - {"BYTES", "BOOL", "BF16"}
 """The datatypes whose bytes are just the array's, and need not be looked at when they come."""
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
@@ -87,13 +83,13 @@ def unpack_bytes(data: Bytes, count: int) -> list[bytes]:
 def check_shape(name: str, datatype: str, shape: Sequence[int]) -> tuple[tuple[int, ...], int]:
     """The shape of an input and how many elements it has. Raises INVALID_INPUT if no tensor of that datatype may be so."""
     shape = tuple(shape)
-    if len(shape) > MOST_DIMENSIONS or any(size < 0 for size in shape):
-        raise refused(f"input {name!r} has shape {list(shape[:64])}: up to {MOST_DIMENSIONS} sizes from 0 on", name)
+    if len(shape) > TENSORS.dimensions or any(size < 0 for size in shape):
+        raise refused(f"input {name!r} has shape {list(shape[:64])}: up to {TENSORS.dimensions} sizes from 0 on", name)
     count = math.prod(shape)
-    if not count and math.prod(filter(None, shape)) > _MOST_SIZES:
-        raise refused(f"input {name!r} has a shape whose sizes besides 0 come to more than {_MOST_SIZES}", name)
-    if datatype == "BYTES" and count > MOST_ELEMENTS:
-        raise refused(f"input {name!r} has {count} elements; BYTES tensors may have {MOST_ELEMENTS}", name)
+    if not count and math.prod(filter(None, shape)) > TENSORS.hollow:
+        raise refused(f"input {name!r} has a shape whose sizes besides 0 come to more than {TENSORS.hollow}", name)
+    if datatype == "BYTES" and count > TENSORS.texts:
+        raise refused(f"input {name!r} has {count} elements; BYTES tensors may have {TENSORS.texts}", name)
     return shape, count
 
 

@@ -23,6 +23,7 @@ from zeromind.codecs import arrays, numbers, picture
 from zeromind.codecs import zeromind as codec
 from zeromind.codecs.inputs import refused
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import JSON
 from zeromind.tensors import Encoded, Interface, Tensor, TensorSpec, Value
 
 Node: TypeAlias = Any
@@ -34,10 +35,6 @@ _JSON = "application/json"
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _FAULTS = (msgspec.DecodeError, RecursionError, ValueError)
-
-
-MOST_OBJECTS = 1 << 20
-"""Values of one request that are looked at one by one: each costs an object, and the event loop's time to make it."""
 
 
 class _Binary(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,8 +91,8 @@ def items(node: Node, what: str) -> list[Node]:
     if not is_list(node):
         raise refused(f"{what} must be a list")
     count = arrays.length(bytes(node)) if isinstance(node, msgspec.Raw) else 0
-    if count and count > MOST_OBJECTS:
-        raise refused(f"{what} has {count} items, more than {MOST_OBJECTS}: send whole tensors as 'inputs', or several requests")
+    if count and count > JSON.values:
+        raise refused(f"{what} has {count} items, more than {JSON.values}: send whole tensors as 'inputs', or several requests")
     return _LIST.decode(node) if isinstance(node, msgspec.Raw) else node
 
 
@@ -114,8 +111,8 @@ def objects(node: Node, what: str) -> list[dict[str, Node]]:
             raise refused(f"{what} must be a list of objects")
         return node
     text = bytes(node)
-    if text.count(b":") > MOST_OBJECTS:
-        raise refused(f"{what} has more than {MOST_OBJECTS} values with names: send whole tensors as 'inputs', or several requests")
+    if text.count(b":") > JSON.values:
+        raise refused(f"{what} has more than {JSON.values} values with names: send whole tensors as 'inputs', or several requests")
     try:
         found = _OBJECTS.decode(text)
         if arrays.lengths(text) != [len(item) for item in found]:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+from zeromind.limits import BODY
+
 Kind = Literal["int", "number", "bool", "string", "strings", "tasks", "tensors", "filters", "labels", "samples"]
 
 _SHOWN: dict[Kind, str] = {
@@ -116,7 +118,7 @@ POOL: tuple[Option, ...] = (
     Option("filter_folders", "strings", [], "Where your own filters are: folders of Python files, or installed packages."),
     Option("adapter_folders", "strings", [], "Where your own adapters are: folders of Python files, or installed packages."),
     Option("handler_folders", "strings", [], "Where your own request handlers are: folders of Python files, or installed packages."),
-    Option("max_body_bytes", "int", 64 << 20, "Largest request body, in bytes; larger ones get 413.", least=1),
+    Option("max_body_bytes", "int", BODY.size, "Largest request body, in bytes; larger ones get 413.", least=1),
     Option("max_queue", "int", 1024, "Most requests that may wait for one model; more get 503.", least=1, most=1 << 20),
     Option("max_queue_bytes", "int", 256 << 20, "Most bytes that requests waiting for one model may hold; more get 503.", least=1),
     Option(
@@ -160,6 +162,13 @@ TASK: tuple[Option, ...] = (
     ),
     Option(
         "isolation", "string", "process", "Run in a worker process of its own, or in a thread of the server.", choices=("process", "thread")
+    ),
+    Option(
+        "retry",
+        "string",
+        "once",
+        "Whether requests that a dying worker leaves behind are run again: once, each alone; or never, where a prediction has side effects.",
+        choices=("once", "never"),
     ),
     Option("timeout_s", "number", 30, "How long a request may take, waiting included, in seconds.", least=0.001, most=86400),
     Option("device", "string", "auto", "Where the framework computes: auto, cpu, or cuda:N."),

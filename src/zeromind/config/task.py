@@ -11,12 +11,12 @@ from typing import Any
 from zeromind import datatypes
 from zeromind.config.options import TASK, Option
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import TENSORS
 from zeromind.tensors import TensorSpec
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a task may be called."""
 _KNOWN: dict[str, Option] = {option.key: option for option in TASK}
-_MOST_DIMENSIONS = 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Task:
     instances: int
     threads: int
     isolation: str
+    retry: str
     timeout_s: float
     device: str
     allow_code: bool
@@ -108,7 +109,7 @@ def parse_specs(entries: list[Any], kind: ErrorKind) -> tuple[TensorSpec, ...]:
         name, shape = entry["name"], entry["shape"]
         if not isinstance(name, str) or not name:
             raise ZeroMindError(kind, f"a tensor's name must be a string, not {name!r}", name)
-        if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(_is_size(size) for size in shape):
+        if not isinstance(shape, list) or len(shape) > TENSORS.dimensions or not all(_is_size(size) for size in shape):
             raise ZeroMindError(kind, f"the shape of {name!r} must be a list of sizes and nulls, not {shape!r}", name)
         try:
             datatype = datatypes.parse_datatype(str(entry["type"]))

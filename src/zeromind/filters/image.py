@@ -9,7 +9,7 @@ import numpy as np
 from zeromind.filters import numbers, picture, settings
 from zeromind.filters.base import Files, Side
 from zeromind.filters.frame import Frame, frame_of
-from zeromind.pictures import MOST_PIXELS
+from zeromind.limits import PICTURES
 from zeromind.tensors import Tensor, TensorSpec
 
 # Pillow's numbers of its filters (PIL.Image.Resampling), which cannot be imported before a task asks for pictures.
@@ -52,7 +52,7 @@ class ImageFilter:
         mean: float | list[float] = 0,
         std: float | list[float] = 1,
         orientation: bool = False,
-        max_pixels: int = MOST_PIXELS,
+        max_pixels: int = PICTURES.pixels,
     ) -> None:
         self._pictures = picture.Pictures(files, max_pixels, orientation)
         self._layout = settings.choice("layout", layout, ("auto", "HWC", "CHW"))

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from zeromind.limits import TENSORS
 from zeromind.tensors import Tensor
-
-MOST_BYTES = 1 << 30
-"""How much one filter may allocate for one request; some values of a few bytes stand for much more memory."""
 
 
 def array_of(value: Any) -> Tensor:
@@ -40,7 +38,7 @@ def cast(array: Tensor, dtype: np.dtype[Any]) -> Tensor:
 
 
 def room(shape: Sequence[int], dtype: np.dtype[Any], fill: Any = 0) -> Tensor:
-    """A new array filled with ``fill``. Raises ValueError where it would hold more than MOST_BYTES."""
-    if math.prod(shape) * dtype.itemsize > MOST_BYTES:
-        raise ValueError(f"the data would fill {list(shape)} numbers, more than {MOST_BYTES >> 20} MiB: send it in several requests")
+    """A new array filled with ``fill``. Raises ValueError for more bytes than one request may make of a filter."""
+    if math.prod(shape) * dtype.itemsize > TENSORS.filtered:
+        raise ValueError(f"the data would fill {list(shape)} numbers, more than {TENSORS.filtered >> 20} MiB: send it in several requests")
     return np.full(tuple(shape), fill, dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from zeromind.filters import numbers, picture, settings
 from zeromind.filters.base import Files, Side
-from zeromind.pictures import MOST_PIXELS
+from zeromind.limits import PICTURES
 from zeromind.tensors import Tensor, TensorSpec
 
 
@@ -24,7 +24,7 @@ class ScaledImageFilter:
     side: ClassVar[Side] = "input"
     media: ClassVar[tuple[str, ...]] = picture.MEDIA
 
-    def __init__(self, files: Files, max_pixels: int = MOST_PIXELS) -> None:
+    def __init__(self, files: Files, max_pixels: int = PICTURES.pixels) -> None:
         self._pictures = picture.Pictures(files, max_pixels)
 
     def apply(self, value: Any, spec: TensorSpec) -> Tensor:

@@ -44,8 +44,8 @@ from zeromind.grpc.frame import (
     BrokenError,
     unpadded,
 )
-from zeromind.grpc.limits import Limits
 from zeromind.grpc.sender import Sender
+from zeromind.limits import GrpcLimits
 
 _MOST_WINDOW = (1 << 31) - 1
 _DEFAULT_WINDOW = 65_535
@@ -85,7 +85,7 @@ class Server(Protocol):
 class Http2:
     """One connection. ``calls`` are those of which client or server have more to say."""
 
-    def __init__(self, server: Server, limits: Limits) -> None:
+    def __init__(self, server: Server, limits: GrpcLimits) -> None:
         self._server = server
         self._limits = limits
         self._unread = b""

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 from zeromind.config.pool import PoolConfig
 from zeromind.grpc.connection import Connection
-from zeromind.grpc.limits import Limits
 from zeromind.grpc.service import Service
 from zeromind.grpc.site import Site
+from zeromind.limits import GrpcLimits
 
 
 class Listener:
     """Serves one service: ``start``, then ``leave``, then ``close``."""
 
-    def __init__(self, service: Service, limits: Limits | None = None) -> None:
-        self._site = Site(service, limits or Limits(), asyncio.get_running_loop())
+    def __init__(self, service: Service, limits: GrpcLimits | None = None) -> None:
+        self._site = Site(service, limits or GrpcLimits(), asyncio.get_running_loop())
         self._servers: list[asyncio.Task[asyncio.Server]] = []
         self._clock: asyncio.TimerHandle | None = None
 
@@ -67,6 +67,6 @@ class Listener:
         self._clock = site.loop.call_later(site.limits.tick_s, self._tick)
 
 
-def limits_of(config: PoolConfig) -> Limits:
+def limits_of(config: PoolConfig) -> GrpcLimits:
     """A pool's limits: what its HTTP port takes as a body this one takes as a message."""
-    return Limits(message_bytes=config.max_body_bytes, buffer_bytes=max(config.max_queue_bytes, config.max_body_bytes))
+    return GrpcLimits(message_bytes=config.max_body_bytes, buffer_bytes=max(config.max_queue_bytes, config.max_body_bytes))

@@ -10,11 +10,9 @@ from zeromind.codecs import protobuf
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Head, Method, Reply, Withdraw
 from zeromind.grpc.status import Code, Fault
+from zeromind.limits import MESSAGES
 
 Fields: TypeAlias = Mapping[str, Any]
-_SMALL_BYTES = 1 << 16
-_MOST_FIELDS = 1 << 14
-_MOST_AT_ONCE_BYTES = 1 << 20
 
 
 class Rpcs:
@@ -30,8 +28,8 @@ class Rpcs:
         asked, answered = self._names(message or name)
 
         def answer(data: bytes, head: Head, reply: Reply) -> None:
-            if len(data) > _MOST_AT_ONCE_BYTES:
-                raise Fault(Code.RESOURCE_EXHAUSTED, f"the message has {len(data)} bytes, {name} takes up to {_MOST_AT_ONCE_BYTES}")
+            if len(data) > MESSAGES.plain:
+                raise Fault(Code.RESOURCE_EXHAUSTED, f"the message has {len(data)} bytes, {name} takes up to {MESSAGES.plain}")
             reply([self._messages.write(answered, work(self._parse(asked, data), head))])
 
         self.methods[name] = Method(name, answer)
@@ -55,9 +53,9 @@ class Rpcs:
 
     def _parse(self, name: str, data: bytes) -> Any:
         """The message. Raises Fault, also for one of so many fields that it would need many times its bytes."""
-        if len(data) > _SMALL_BYTES:
+        if len(data) > MESSAGES.uncounted:
             try:
-                protobuf.count(data, {}, _MOST_FIELDS)
+                protobuf.count(data, {}, MESSAGES.plain_fields)
             except ValueError as error:
                 raise Fault(Code.INVALID_ARGUMENT, f"the message is refused: {error}") from None
         return self._messages.parse(name, data)

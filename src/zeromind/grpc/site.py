@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from zeromind.grpc.limits import Limits
 from zeromind.grpc.service import Service
+from zeromind.limits import GrpcLimits
 
 
 class Connection(Protocol):
@@ -25,7 +25,7 @@ class Connection(Protocol):
 class Site:
     """A service, its bounds, and who is connected to it."""
 
-    def __init__(self, service: Service, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: Service, limits: GrpcLimits, loop: asyncio.AbstractEventLoop) -> None:
         self.service = service
         self.limits = limits
         self.loop = loop

@@ -7,9 +7,7 @@ import urllib.parse
 
 from zeromind.codecs import oip_fault
 from zeromind.errors import ErrorKind, ZeroMindError
-
-MOST_MESSAGE = 4000
-"""Bytes of a percent-encoded sentence: clients bound a head to 8 KiB."""
+from zeromind.limits import ANSWERS
 
 
 class Code(enum.IntEnum):
@@ -104,10 +102,10 @@ class Fault(Exception):  # noqa: N818 - it is what a call is answered with, no e
 
 def quoted(message: str) -> bytes:
     """A sentence as the field ``grpc-message``: percent-encoded UTF-8 (doc/PROTOCOL-HTTP2.md), cut where it is endless."""
-    for most in (MOST_MESSAGE, MOST_MESSAGE // 12):  # a character may take twelve bytes
+    for most in (ANSWERS.message, ANSWERS.message // 12):  # a character may take twelve bytes, and clients bound a head to 8 KiB
         text = message if len(message) <= most else message[:most] + " …"
         data = urllib.parse.quote(text.encode("utf-8", "replace"), safe=_PLAIN).encode()
-        if len(data) <= MOST_MESSAGE:
+        if len(data) <= ANSWERS.message:
             break
     return data
 

@@ -11,7 +11,8 @@ from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
 from zeromind.grpc.asked import Asked, Reader
 from zeromind.grpc.method import Head, Pieces, Speaker
-from zeromind.grpc.status import MOST_MESSAGE, Fault
+from zeromind.grpc.status import Fault
+from zeromind.limits import ANSWERS
 from zeromind.scheduler.entry import Answer
 from zeromind.scheduler.stream import Submitted
 
@@ -192,7 +193,7 @@ def _failed(request_id: str, error: ZeroMindError | Fault) -> list[bytes]:
     """A ``ModelStreamInferResponse`` that says what went wrong with a request."""
     sentence = error.message if isinstance(error, Fault) else oip_fault.sentence(error)
     inner = (field(3, request_id.encode()) if request_id else b"") + _FINAL
-    return [field(1, sentence[:MOST_MESSAGE].encode("utf-8", "replace")) + field(2, inner)]
+    return [field(1, sentence[: ANSWERS.message].encode("utf-8", "replace")) + field(2, inner)]
 
 
 def _streamed(pieces: list[bytes], parameter: bytes) -> list[bytes]:

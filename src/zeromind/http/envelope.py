@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import ANSWERS
 
 K = ErrorKind
 TABLE: dict[ErrorKind, tuple[int, int]] = {
@@ -62,8 +63,6 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
 FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"
 """The header lines of every JSON answer."""
 RETRY_AFTER_S = 1
-_MOST_MESSAGE = 4000
-_MOST_PARAM = 1000
 RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN, K.MODEL_UNAVAILABLE})
 
 
@@ -79,7 +78,7 @@ def body(error: ZeroMindError) -> bytes:
 
 def plain(sentence: str) -> bytes:
     """``{"error": sentence}``, as the Open Inference Protocol has it."""
-    return orjson.dumps({"error": _text(sentence, _MOST_MESSAGE)})
+    return orjson.dumps({"error": _text(sentence, ANSWERS.message)})
 
 
 def refusal(status: int, message: str, max_body_bytes: int) -> bytes:
@@ -92,7 +91,7 @@ def refusal(status: int, message: str, max_body_bytes: int) -> bytes:
 
 
 def _enveloped(error: ZeroMindError) -> dict[str, Any]:
-    message, params = _text(error.message, _MOST_MESSAGE), [_plain(param) for param in error.params]
+    message, params = _text(error.message, ANSWERS.message), [_plain(param) for param in error.params]
     return {"errors": [{"code": TABLE[error.kind][1], "message": message, "params": params}]}
 
 
@@ -104,10 +103,10 @@ def _plain(value: Any) -> Any:
         text = orjson.dumps(value)
     except TypeError:
         return _text(str(value))
-    return value if len(text) <= _MOST_PARAM else _text(text.decode())
+    return value if len(text) <= ANSWERS.param else _text(text.decode())
 
 
-def _text(value: str, most: int = _MOST_PARAM) -> str:
+def _text(value: str, most: int = ANSWERS.param) -> str:
     """Text that can be sent: half characters (lone surrogates) replaced, and cut where a client's own data make it endless."""
     value = value if len(value) <= most else value[:most] + " …"
     return value.encode("utf-8", "replace").decode()

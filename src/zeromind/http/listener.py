@@ -10,9 +10,9 @@ from collections.abc import Callable
 from tornado import httputil
 
 from zeromind.http.doorway import Doorway, Guest
-from zeromind.http.limits import Limits
 from zeromind.http.site import Site, plain
 from zeromind.http.transport import HTTPProtocol
+from zeromind.limits import HttpLimits
 
 
 class Listener:
@@ -26,13 +26,13 @@ class Listener:
     def __init__(
         self,
         application: httputil.HTTPServerConnectionDelegate,
-        limits: Limits | None = None,
+        limits: HttpLimits | None = None,
         error_body: Callable[[int, str], tuple[str, bytes]] = plain,
         server: str = "",
         guest: Guest | None = None,
     ) -> None:
         self._application = application
-        self._limits = limits or Limits()
+        self._limits = limits or HttpLimits()
         self._error_body = error_body
         self._server_name = server
         self._guest = guest

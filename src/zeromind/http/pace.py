@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeromind.http.limits import Limits
+from zeromind.limits import HttpLimits
 
 
 class Pace:
@@ -10,7 +10,7 @@ class Pace:
 
     __slots__ = ("_limits", "_since", "unsent")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
         self._since = 0.0
         self.unsent = 0

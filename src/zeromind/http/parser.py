@@ -14,7 +14,7 @@ from tornado.httputil import RequestStartLine
 
 from zeromind.http.fields import canonical
 from zeromind.http.head import Head
-from zeromind.http.limits import Limits
+from zeromind.limits import HttpLimits
 
 HEAD_END = b"\r\n\r\n"
 
@@ -54,7 +54,7 @@ class Parser:
         "received",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
         self._pairs: list[tuple[str, str]] = []
         self._in_body = self._keep_alive = False

@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 from tornado import httputil
 
 from zeromind.http.head import Answering, Head
-from zeromind.http.limits import Limits
 from zeromind.http.parser import Parser, Refused
+from zeromind.limits import HttpLimits
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Site:
     """An application, its bounds, and who is connected to it."""
 
     application: httputil.HTTPServerConnectionDelegate
-    limits: Limits
+    limits: HttpLimits
     loop: asyncio.AbstractEventLoop
     error_body: Callable[[int, str], tuple[str, bytes]] = plain
     server: str = ""

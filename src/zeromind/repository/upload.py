@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import ARCHIVES
 
 PREFIX = "file:"
 """What stands before a path where files are sent among other parameters."""
-_MOST_FILES = 1000
-_MOST_PATH = 512
 _VERSION = "1"
 
 
@@ -20,8 +19,8 @@ class Upload:
     """A folder with these files, by their paths in it. It blocks. Raises REQUEST_ATTRIBUTE for a path that cannot be."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        if not 0 < len(files) <= _MOST_FILES:
-            raise _wrong(f"a model may be sent in 1 to {_MOST_FILES} files, not in {len(files)}")
+        if not 0 < len(files) <= ARCHIVES.files:
+            raise _wrong(f"a model may be sent in 1 to {ARCHIVES.files} files, not in {len(files)}")
         self._paths = sorted(_checked(name.removeprefix(PREFIX)) for name in files)
         self.folder = Path(tempfile.mkdtemp(prefix="zeromind-")).resolve()  # which nobody else may enter
         try:
@@ -51,9 +50,9 @@ class Upload:
 
 def _checked(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    plain = name and len(name) <= _MOST_PATH and name.isprintable() and "\\" not in name and str(path) == name
+    plain = name and len(name) <= ARCHIVES.path and name.isprintable() and "\\" not in name and str(path) == name
     if not plain or path.is_absolute() or ".." in path.parts or name == ".":
-        raise _wrong(f"{name[:_MOST_PATH]!r} is no path of a model's file: write it as '{PREFIX}1/model.onnx', in the model's own folder")
+        raise _wrong(f"{name[: ARCHIVES.path]!r} is no path of a model's file: write it as '{PREFIX}1/model.onnx', in its own folder")
     return path
 
 
