@@ -48,6 +48,8 @@ class ErrorKind(enum.Enum):
     BODY_TOO_LARGE = "request body too large"
     ROUTE_NOT_FOUND = "no such route"
     METHOD_NOT_ALLOWED = "method not allowed"
+    UNAUTHENTICATED = "the request has no valid API key"
+    PERMISSION_DENIED = "the API key, or where the request comes from, does not allow this"
     POOL_ID = "wrong pool id"
     NOT_SUPPORTED = "not supported here"
     REGION_NOT_FOUND = "shared memory region not found"

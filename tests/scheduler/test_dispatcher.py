@@ -13,7 +13,7 @@ from zeromind.observe.statistics import Statistics
 from zeromind.observe.trace import Sampler
 from zeromind.scheduler.account import Account
 from zeromind.scheduler.dispatcher import Dispatcher
-from zeromind.scheduler.entry import KILL_GRACE_S
+from zeromind.scheduler.entry import KILL_GRACE_S, Terms
 from zeromind.scheduler.queue import BatchQueue
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
@@ -41,7 +41,7 @@ class Worker:
     def room(self):
         return self.alive and len(self.running) < self.slots
 
-    def send(self, batch, rows, answered):
+    def send(self, batch, rows, answered, until):
         assert self.room
         assert len(batch) == len(rows) >= 1
         numbers = [number(request) for request in batch]
@@ -103,7 +103,7 @@ class Bench:
 
         async def make():
             queue, account = BatchQueue(max_rows, max_count, 1 << 20, delay_s), Account(self.statistics, Sampler(), loop.time)
-            return Dispatcher(self.workers, queue, loop.time, interface=interface, account=account)
+            return Dispatcher(self.workers, queue, loop.time, terms=Terms(interface), account=account)
 
         self.dispatcher = loop.run_until_complete(make())
         for worker in self.workers:
@@ -431,7 +431,7 @@ def test_whoever_left_a_batch_that_died_is_not_asked_again(bench):
 
 
 def test_a_fault_of_ours_is_answered_too(bench, caplog):
-    def odd(batch, rows, answered):
+    def odd(batch, rows, answered, until):
         raise LookupError("a secret")
 
     made = bench()

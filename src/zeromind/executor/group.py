@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -19,8 +20,8 @@ class Group:
     """``rows`` of each request, and a Value by tensor name, joined over all of them along the first dimension.
 
     A list of arrays is a tensor still to be joined. Of an answered group, ``run`` is the model's run that it came from; ``fault`` stands
-    for values. Of one to be answered, ``parameters`` are for the model, ``bare`` keeps the outputs from their filters, and ``input_s``
-    is how long its inputs took so far.
+    for values. Of one to be answered, the seconds of ``run`` are the time of the monotonic clock until which that may begin, ``parameters``
+    are for the model, ``bare`` keeps the outputs from their filters, and ``input_s`` is how long its inputs took so far.
     """
 
     rows: list[int]
@@ -75,14 +76,14 @@ def cut(outputs: dict[str, Any], rows: Sequence[int], run: Run) -> list[InferRes
     return [InferResponse(part, run) for part in split(outputs, rows)]
 
 
-def grouped(batch: Sequence[InferRequest], rows: Sequence[int], interface: Interface) -> list[Group]:
-    """A batch of requests that agree in their tensors: one group if they are all tensors, else one group each."""
+def grouped(batch: Sequence[InferRequest], rows: Sequence[int], interface: Interface, until: float = math.inf) -> list[Group]:
+    """A batch of requests that agree in their tensors: one group if they are all tensors, else one group each; to be begun ``until``."""
     first = batch[0]
     parameters = first.parameters if interface.parameters else None
     bare = not first.filters
     if len(batch) == 1:
-        return [Group([rows[0]], dict(first.inputs), parameters=parameters, bare=bare)]
+        return [Group([rows[0]], dict(first.inputs), None, Run(0, until), parameters, bare)]
     if interface.spec.batches and not any(isinstance(value, Encoded) for value in first.inputs.values()):
         values = {name: [request.inputs[name] for request in batch] for name in first.inputs}
-        return [Group(list(rows), values, parameters=parameters, bare=bare)]
-    return [Group([count], dict(request.inputs), parameters=parameters, bare=bare) for request, count in zip(batch, rows, strict=True)]
+        return [Group(list(rows), values, None, Run(0, until), parameters, bare)]
+    return [Group([count], dict(request.inputs), None, Run(0, until), parameters, bare) for request, count in zip(batch, rows, strict=True)]

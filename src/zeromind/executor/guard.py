@@ -21,6 +21,8 @@ def guarded(kind: ErrorKind, sentence: str, call: Callable[..., Any], *args: Any
         if kind is ErrorKind.PREDICTION_FAILED:
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refused this input: {first_line(error)}") from error
         raise ZeroMindError(kind, f"{sentence}: {first_line(error)}") from error
+    except MemoryError as error:
+        raise ZeroMindError(ErrorKind.OUT_OF_MEMORY, f"{sentence}: there is not enough memory for it") from error
     except (Exception, SystemExit) as error:
         _log.exception(sentence)
         detail = f": {type(error).__name__}: {first_line(error)}" if kind is not ErrorKind.PREDICTION_FAILED else "; see the server's log"

@@ -1,7 +1,7 @@
 """Where the tensors of a batch lie when the model's interface alone decides: then a frame need only say how many rows there are.
 
     u32 length of the rest, u8 slot, u8 0, u32 0 (a frame of ``executor.wire`` has groups), u32 rows, f64 seconds of the model, of what
-    came before it, of what came after
+    came before it, of what came after; of a batch, the first of these is the time of the monotonic clock until which it may begin
 
 The inputs lie one behind the other from the slot's beginning, each aligned, the outputs behind them. Both sides keep the arrays that
 look at these places, so that a batch costs neither of them anything but its copy.

@@ -6,22 +6,23 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import math
 import os
-import signal as signals
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames, layout
 from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
+from zeromind.executor.child import Child, ending
 from zeromind.executor.group import Answer, Group, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
+from zeromind.executor.pulse import LOST_TICKS, STILL_TICKS, Pulse
 from zeromind.executor.wire import NoRoomError, Wire, is_partial, signal
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
@@ -52,11 +53,11 @@ class ProcessExecutor:
         self._order = order
         self._on_room = on_room
         self._on_death = on_death
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._link: socket.socket | None = None
         self._arena: Arena | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._pulse: Pulse | None = None
+        self._stopping = self._killed = self._still = False
         self._layout: Layout | None = None
         self._free = list(range(SLOTS))
         self._running: dict[int, _Running] = {}
@@ -66,19 +67,25 @@ class ProcessExecutor:
         self._lately: set[int] = set()
         self._giving_back: asyncio.TimerHandle | None = None
         self.alive = False
+        self.served = False
+        """Whether it has answered anything."""
+        self.fault: ZeroMindError | None = None
+        """Why it died."""
 
     async def start(self, timeout_s: float) -> Interface:
         """Start the process and load the model. Raises what loading raised, LOAD_FAILED if the process died or took too long."""
         try:
-            link = await self._spawn()
+            link = self._spawn()
             message = frames.unpack(await asyncio.wait_for(self._order_load(link), timeout_s))
         except BaseException as error:
+            dying = isinstance(error, (EOFError, OSError, frames.FrameError)) and self._child is not None
+            if dying and self._child is not None:
+                await self._child.wait(_STOP_GRACE_S)  # by itself, so that its own end is told, not ours
             await self.stop()
-            code = self._process.returncode if self._process else None
             if isinstance(error, asyncio.TimeoutError):
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the model did not load within {timeout_s:g} s ('load_timeout_s')") from None
-            if isinstance(error, (EOFError, OSError, frames.FrameError)):
-                raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the worker {_ending(code)} while it loaded the model") from None
+            if dying:
+                raise self._epitaph("while it loaded the model", ErrorKind.LOAD_FAILED) from None
             raise
         if "fault" in message:
             await self.stop()
@@ -90,7 +97,8 @@ class ProcessExecutor:
         self._layout = Layout(self._interface, self._arena.slots) if Layout.decides(self._interface) else None
         self.alive = True
         asyncio.get_running_loop().add_reader(link, self._readable)
-        self._watch = asyncio.create_task(self._watch_process())
+        self._pulse = Pulse(self._arena.beats, self._felt)
+        self._live_child.ended.add_done_callback(self._died)
         return self._interface
 
     @property
@@ -101,10 +109,12 @@ class ProcessExecutor:
     @property
     def room(self) -> bool:
         """Whether it lives and takes one more batch."""
-        return self.alive and bool(self._free)
+        return self.alive and bool(self._free) and not self._still
 
-    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered, until: float = math.inf) -> None:
         """Hand over a batch of requests that agree; ``answered`` is called later, its arrays valid until it returns.
+
+        It is not begun after the time ``until`` of the monotonic clock, but answered DEADLINE.
 
         It is called once; for a decoupled model, to which a batch is one request, once for each response, the last of which is final.
         """
@@ -115,9 +125,9 @@ class ProcessExecutor:
         places = self._layout.places(slot, total) if self._layout else None
         try:
             if places is not None:
-                frame, end = self._lay(slot, batch, total, places)
+                frame, end = self._lay(slot, batch, total, places, until)
             else:
-                frame, end = self._batches.write(slot, arena.slots[slot], grouped(batch, rows, self._interface))
+                frame, end = self._batches.write(slot, arena.slots[slot], grouped(batch, rows, self._interface, until))
         except NoRoomError as error:
             arena.give_back(slot, SLOT_BYTES)
             fault = ZeroMindError(ErrorKind.BODY_TOO_LARGE, f"the request's tensors are too large to be handed over: {error}")
@@ -136,9 +146,9 @@ class ProcessExecutor:
     def kill(self) -> None:
         """End the process at once; its batches are answered with WORKER_CRASHED."""
         self.alive = False
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signals.SIGKILL)  # it leads a group of its own: what the model started ends with it
+        self._killed = True
+        if self._child is not None:
+            self._child.kill()
 
     async def stop(self) -> None:
         """End the process and wait until it is gone; its memory is free then."""
@@ -147,48 +157,34 @@ class ProcessExecutor:
             self.kill()  # what has not loaded, or has hung, has nothing to close
         self.alive = False
         self._disconnect()
-        if self._process is not None:
-            try:
-                await asyncio.wait_for(self._process.wait(), _STOP_GRACE_S)
-            except asyncio.TimeoutError:
-                self.kill()
-                await self._process.wait()
-        if self._watch is not None:
-            self._watch.cancel()
-        self._fail("the model's worker was ended before it answered")
+        if self._child is not None and not await self._child.wait(_STOP_GRACE_S):
+            self.kill()
+            await self._child.wait()
+        self._fail(ZeroMindError(ErrorKind.WORKER_CRASHED, "the model's worker was ended before it answered"))
 
     def memory(self) -> int:
-        """The worker's memory in bytes: its proportional set size where the system tells it, else its resident set size."""
-        if self._process is None or self._process.returncode is not None:
-            return 0
-        try:
-            full = psutil.Process(self._process.pid).memory_full_info()
-        except psutil.Error:
-            return 0
-        return int(getattr(full, "pss", 0) or full.rss)
+        """The worker's memory in bytes, as ``Child.memory`` tells it."""
+        return self._child.memory() if self._child else 0
 
     @property
     def pid(self) -> int | None:
         """The process's id, None before the start."""
-        return self._process.pid if self._process else None
+        return self._child.pid if self._child else None
 
-    async def _spawn(self) -> socket.socket:
+    @property
+    def _live_child(self) -> Child:
+        assert self._child is not None, "it has started"  # noqa: S101 - a fault of ours
+        return self._child
+
+    def _spawn(self) -> socket.socket:
         mine, theirs = socket.socketpair()
         try:
             with theirs:
                 mine.setblocking(False)
                 self._arena = Arena.create()
                 descriptors = theirs.fileno(), self._arena.descriptor
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "zeromind.executor.worker",
-                    *map(str, descriptors),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=descriptors,
-                    env=_environment(self._order.threads),
-                    start_new_session=True,
-                )
+                command = sys.executable, "-m", "zeromind.executor.worker", *map(str, descriptors)
+                self._child = Child(str(self._order.task["id"]), command, descriptors, _environment(self._order.threads))
         except BaseException as error:
             mine.close()
             if isinstance(error, OSError):
@@ -245,7 +241,7 @@ class ProcessExecutor:
             self.kill()
         return self._link is not None
 
-    def _lay(self, slot: int, batch: Sequence[InferRequest], rows: int, places: Places) -> tuple[bytes, int]:
+    def _lay(self, slot: int, batch: Sequence[InferRequest], rows: int, places: Places, until: float) -> tuple[bytes, int]:
         inputs, _, end = places
         for name, place in inputs.items():
             if len(batch) == 1:
@@ -253,7 +249,7 @@ class ProcessExecutor:
             else:
                 values: list[Any] = [request.inputs[name] for request in batch]
                 np.concatenate(values, out=place)
-        return layout.pack(slot, rows), end
+        return layout.pack(slot, rows, until), end
 
     def _deliver(self, frame: bytes) -> None:
         arena = self._arena
@@ -281,6 +277,7 @@ class ProcessExecutor:
             del self._running[slot]
             running.answered(outcome(groups))
             del groups  # the arrays must not see what comes into the slot next
+        self.served = True
         self._used(slot, max(running.end, end))
         self._free.append(slot)
         if self.alive:
@@ -313,23 +310,54 @@ class ProcessExecutor:
         if self._large:
             self._giving_back = asyncio.get_running_loop().call_later(_CEASED_S, self._give_back)
 
-    async def _watch_process(self) -> None:
-        process = self._process
-        assert process is not None, "it has started"  # noqa: S101 - a fault of ours
-        code = await process.wait()
+    def _felt(self, still: int) -> None:
+        """The worker's pulse has stood still for so many looks."""
+        if still and self._live_child.stopped():
+            self._give_up("was halted by a signal")
+        elif still >= LOST_TICKS and not self._running:
+            self._give_up("does not respond, though it has nothing to do,")
+        if self._still != (still >= STILL_TICKS):
+            self._still = not self._still
+            if self.room:
+                self._on_room()
+
+    def _give_up(self, why: str) -> None:
+        if self.alive:
+            _log.error("the worker of model %r (process %d) %s and is ended", self._order.task["id"], self._live_child.pid, why)
+            self.kill()
+
+    def _died(self, _ended: object) -> None:
         if self._stopping:
             return
         while self._link is not None and self._readable():  # what it answered before it died
             pass
         self._disconnect()
-        _log.error("the worker of model %r (process %d) %s", self._order.task["id"], process.pid, _ending(code))
-        self._fail("the model's worker died during this request; it is being restarted")
+        self.fault = self._epitaph("during this request")
+        self._fail(self.fault)
         self._on_death()
 
-    def _fail(self, sentence: str) -> None:
+    def _epitaph(self, when: str, kind: ErrorKind = ErrorKind.WORKER_CRASHED) -> ZeroMindError:
+        """What clients hear of the worker's death; the operator finds its last words in the log."""
+        child = self._live_child
+        words = "".join(f"\n    {line}" for line in child.words.last)
+        _log.error(
+            "the worker of model %r (process %d) %s %s%s",
+            self._order.task["id"],
+            child.pid,
+            ending(child.code),
+            when,
+            words and f"; its last words:{words}",
+        )
+        if child.starved and not self._killed:
+            kind = ErrorKind.OUT_OF_MEMORY if kind is ErrorKind.WORKER_CRASHED else kind
+            return ZeroMindError(kind, f"the system ended the model's worker {when}, because memory ran out")
+        how = "took too long and was ended" if self._killed else ending(child.code)
+        return ZeroMindError(kind, f"the model's worker {how} {when}")
+
+    def _fail(self, fault: ZeroMindError) -> None:
         running, self._running = self._running, {}
         for batch in reversed(running.values()):  # who puts them back into a queue restores their order
-            batch.answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
+            batch.answered(fault)
 
     def _disconnect(self) -> None:
         """Let go of the socket and the memory. Answers that were received before are delivered already."""
@@ -340,6 +368,8 @@ class ProcessExecutor:
             loop.remove_writer(link)
             link.close()
         self.alive = False
+        if self._pulse is not None:
+            self._pulse.stop()
         self._layout = None  # its arrays look at the memory
         if self._giving_back is not None:
             self._giving_back.cancel()
@@ -363,9 +393,3 @@ async def _read(link: socket.socket, size: int) -> bytes:
 def _environment(threads: int) -> dict[str, str]:
     # PYTHONSAFEPATH: a file in the working directory must not pass for a module of the standard library.
     return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), **os.environ, "PYTHONSAFEPATH": "1"}
-
-
-def _ending(code: int | None) -> str:
-    if code is None:
-        return "was ended"
-    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
+import math
 from collections.abc import Callable, Sequence
 
-from zeromind.errors import ZeroMindError
+from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.backoff import Backoff
 from zeromind.executor.order import Order
 from zeromind.executor.process import Answered, ProcessExecutor
 from zeromind.executor.thread import ThreadExecutor
@@ -16,30 +16,32 @@ from zeromind.tensors import InferRequest, Interface
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 30.0
-_HEALTHY_AFTER_S = 60.0
 EXECUTORS: dict[str, type[ProcessExecutor] | type[ThreadExecutor]] = {"process": ProcessExecutor, "thread": ThreadExecutor}
 
 
 class SupervisedExecutor:
-    """One worker of a model, whichever process it is at present. ``on_room`` is called when it can take another batch."""
+    """One worker of a model, whichever process it is at present.
+
+    ``on_room`` is called when it can take another batch, ``on_trouble`` when ``trouble`` has become another.
+    """
 
     def __init__(self, order: Order, isolation: str, load_timeout_s: float) -> None:
         self._order = order
         self._make = EXECUTORS[isolation]
         self._load_timeout_s = load_timeout_s
-        self._pause_s = _FIRST_PAUSE_S
-        self._started = 0.0
+        self._backoff = Backoff()
         self._reviving: asyncio.Task[None] | None = None
         self.on_room: Callable[[], None] = _nothing
+        self.on_trouble: Callable[[], None] = _nothing
         self.restarts = 0
+        self.trouble: ZeroMindError | None = None
+        """Why no request should be left to it at present: it died again and again."""
         self.current = self._make(order, self._has_room, self._died)
 
     async def start(self) -> Interface:
         """Start for the first time. Raises what loading raised."""
         interface = await self.current.start(self._load_timeout_s)
-        self._started = time.monotonic()
+        self._backoff.started()
         return interface
 
     @property
@@ -52,9 +54,12 @@ class SupervisedExecutor:
         """Whether it lives and takes one more batch."""
         return self.current.room
 
-    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
-        """Run a batch; ``answered`` is called later, with an answer per request or the fault of them all; of streams, several times."""
-        self.current.send(batch, rows, answered)
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered, until: float = math.inf) -> None:
+        """Run a batch; ``answered`` is called later, with an answer per request or the fault of them all; of streams, several times.
+
+        It is not begun after the time ``until``, as far as a worker can tell.
+        """
+        self.current.send(batch, rows, answered, until)
 
     def go_on(self, wanted: bool) -> None:
         """Have the stream under way make its next response, or no more of them; asked once for each that came and is not final."""
@@ -66,7 +71,7 @@ class SupervisedExecutor:
 
     async def stop(self) -> None:
         """End the worker for good."""
-        self.on_room = _nothing
+        self.on_room = self.on_trouble = _nothing
         reviving, self._reviving = self._reviving, None
         if reviving is not None:
             reviving.cancel()
@@ -90,24 +95,37 @@ class SupervisedExecutor:
 
     async def _revive(self) -> None:
         """Start anew, as often as it takes."""
+        fault = self.current.fault
         while not self.current.alive:
             await self.current.stop()
-            if time.monotonic() - self._started > _HEALTHY_AFTER_S:
-                self._pause_s = _FIRST_PAUSE_S
-            # Jitter: several workers that one cause killed should not load again in the same instant.
-            await asyncio.sleep(self._pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            pause_s = self._backoff.died(self.current.served)
+            if self._backoff.broken:
+                self._set_trouble(fault, pause_s)
+            await asyncio.sleep(pause_s)
             self.restarts += 1
             self.current = self._make(self._order, self._has_room, self._died)
             try:
                 await self.start()
             except ZeroMindError as error:
+                fault = error
                 _log.error("restarting a worker of model %r failed: %s", self._order.task["id"], error)
             except Exception:
                 _log.exception("restarting a worker of model %r failed", self._order.task["id"])
             else:
                 _log.info("a worker of model %r is back", self._order.task["id"])
+        self._set_trouble(None)
         self.on_room()
+
+    def _set_trouble(self, fault: ZeroMindError | None, pause_s: float = 0.0) -> None:
+        if fault is None and self.trouble is None:
+            return
+        self.trouble = None
+        if fault is not None:
+            name, deaths = self._order.task["id"], self._backoff.deaths
+            text = f"model {name!r} is not served at present, its worker failed {deaths} times in a row: {fault.message}"
+            self.trouble = ZeroMindError(ErrorKind.MODEL_UNAVAILABLE, text, name)
+            _log.error("%s; it is started again in %.1f s", text, pause_s)
+        self.on_trouble()
 
 
 def _nothing() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import math
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -40,7 +41,8 @@ class ThreadExecutor:
         self._skill: Skill | None = None
         self._signals: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._memory = 0
-        self.alive = False
+        self.alive = self.served = False
+        self.fault: ZeroMindError | None = None
 
     async def start(self, timeout_s: float) -> Interface:
         """Load the model. Raises what loading raised, LOAD_FAILED if it took too long."""
@@ -69,8 +71,9 @@ class ThreadExecutor:
         """Whether it takes a batch."""
         return self.alive and self._answered is None
 
-    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered) -> None:
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Answered, until: float = math.inf) -> None:
         """Run a batch of requests that agree; ``answered`` is called later, once, but for a decoupled model once for each response."""
+        del until  # it begins at once
         skill = self._skill
         assert skill is not None, "room says that it has started"  # noqa: S101 - a fault of the caller
         self._answered = answered
@@ -126,6 +129,7 @@ class ThreadExecutor:
         else:
             # The next batch has to wait until these answers are read: a model may use its arrays again.
             self._answered(outcome(job.result()))
+            self.served = True
         self._answered = None
         if self.alive:
             self._on_room()
@@ -141,8 +145,9 @@ class ThreadExecutor:
 
     def _fail(self, sentence: str) -> None:
         answered, self._answered = self._answered, None
+        self.fault = ZeroMindError(ErrorKind.WORKER_CRASHED, sentence)
         if answered is not None:
-            answered(ZeroMindError(ErrorKind.WORKER_CRASHED, sentence))
+            answered(self.fault)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         job: concurrent.futures.Future[Any] = concurrent.futures.Future()

@@ -8,6 +8,8 @@ Little-endian. Every frame begins with ``u32 length of the rest``. A batch (fron
         u16 number of values, then per value:
             u16 tensor (its place in the interface), u8 media, u8 dimensions d, u64 offset in the slot, u64 bytes, d x u64 size
 
+Of a batch, the first of the seconds are the time of the monotonic clock until which it may begin.
+
 A group is what is answered by one run of the model: requests joined along the first dimension, or one alone; with the flag SAME it shares
 its run with an earlier group, whose place in the frame stands for the rows. ``media`` 0 is a tensor in the dtype of its spec (BYTES: each
 element behind its u32 length), else an encoded value of that media type. A group with the flag FAULT has one encoded value, the fault as

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import logging
 import os
 import queue
@@ -27,6 +28,7 @@ from zeromind.executor.arena import SLOT_BYTES, Arena
 from zeromind.executor.group import Group
 from zeromind.executor.layout import Layout
 from zeromind.executor.order import Order
+from zeromind.executor.pulse import BEAT_S
 from zeromind.executor.responses import Responses
 from zeromind.executor.skill import Skill
 from zeromind.executor.wire import NoRoomError, Wire, signalled
@@ -41,6 +43,7 @@ _PR_SET_PDEATHSIG = 1
 """From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
 _Signals: TypeAlias = "queue.SimpleQueue[bool]"
 """Whether a stream's next answer is wanted, once for each."""
+_TOO_LATE = ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before the model could begin")
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
 
@@ -66,7 +69,7 @@ def _die_with_the_server() -> None:
 
 def serve(link: socket.socket, arena: Arena) -> None:
     """Answer frames until the other side closes the socket."""
-    threading.Thread(target=_watch, args=(link.fileno(),), daemon=True).start()
+    threading.Thread(target=_watch, args=(link.fileno(), arena), daemon=True).start()
     try:
         order = Order.from_json(frames.unpack(_read(link, frames.unpack_prefix(_read(link, frames.PREFIX.size)))))
         level = logging.DEBUG if order.debug else logging.WARNING
@@ -124,10 +127,10 @@ class _Loop:
                 laid = layout.unpack(frame)
                 if laid is None:
                     slot, groups, end = self._batches.read(memoryview(frame)[frames.PREFIX.size :], self._arena.slots)
-                    self._answer(slot, self._skill.run(groups), end)
+                    self._answer(slot, _late(groups) or self._skill.run(groups), end)
                 else:
                     slot, run = laid
-                    self._answer_laid(slot, run.rows)
+                    self._answer_laid(slot, *run[:2])
 
     def _receive(self) -> list[bytes]:
         data = self._link.recv(_READ_BYTES)
@@ -135,13 +138,16 @@ class _Loop:
             raise EOFError
         return self._stream.cut(data)
 
-    def _answer_laid(self, slot: int, rows: int) -> None:
+    def _answer_laid(self, slot: int, rows: int, until: float) -> None:
         """Run the model on what lies where the interface says; its answer goes there, too."""
         places = self._layout.places(slot, rows)
         if places is None:
             raise frames.FrameError(f"{rows} rows do not fit into a slot")
         start = time.perf_counter()
         inputs, outputs, end = places
+        if time.monotonic() > until:
+            self._answer(slot, [Group([rows], {}, _TOO_LATE)], end)
+            return
         try:
             answer, infer_s = self._skill.infer(inputs)
         except ZeroMindError as fault:
@@ -157,8 +163,12 @@ class _Loop:
     def _answer(self, slot: int, groups: list[Group], end: int, more: bool = False) -> bool:
         """Send answers; their tensors go behind those of the batch, at which they may still look.
 
-        False if they have no room there: then a fault was sent, after which nothing may follow.
+        False if they have no room there: then a fault was sent, after which nothing may follow. Where the model cannot answer any more,
+        the process ends instead: another one may.
         """
+        if any(group.fault for group in groups) and self._skill.lost:
+            _log.error("what the model computes on does nothing more for this process, which ends so that another takes its place")
+            os._exit(1)  # a GPU that is lost may keep its libraries from ending in an orderly way
         view = self._arena.slots[slot]
         try:
             frame, _ = self._answers.write(slot, view, groups, end, more)
@@ -187,6 +197,9 @@ class _Stream(_Loop):
 
     def _answer_all(self, slot: int, group: Group, end: int, signals: _Signals) -> None:
         unread = False
+        if late := _late([group]):
+            self._answer(slot, late, end)
+            return
         with contextlib.closing(Responses(self._skill, group)) as responses:
             for response in responses:
                 if unread and not signals.get():  # not before: it would be written where the server still reads
@@ -230,7 +243,8 @@ class _Pipeline(_Loop):
                 if isinstance(item, BaseException):
                     raise item
                 slot, preparing, end = item
-                self._answer(slot, self._skill.predict([future.result() for future in preparing]), end)
+                groups = [future.result() for future in preparing]
+                self._answer(slot, _late(groups) or self._skill.predict(groups), end)
 
     def _read(self, pool: concurrent.futures.Executor, ready: queue.SimpleQueue[_Prepared | BaseException]) -> None:
         try:
@@ -242,12 +256,20 @@ class _Pipeline(_Loop):
             ready.put(error)
 
 
-def _watch(descriptor: int) -> None:
-    """End the process soon after the server has gone, even while a model loads or hangs."""
+def _late(groups: list[Group]) -> list[Group]:
+    """What to answer a batch for which nobody waits any more; nothing if somebody does."""
+    now = time.monotonic()
+    if any(group.run is None or group.run.infer_s >= now for group in groups):
+        return []
+    return [dataclasses.replace(group, values={}, fault=_TOO_LATE) for group in groups]
+
+
+def _watch(descriptor: int, arena: Arena) -> None:
+    """Show that this process lives, and end it soon after the server has gone, even while a model loads or hangs."""
     poll = select.poll()
     poll.register(descriptor, 0)  # a hang-up is reported unasked
-    while not poll.poll():
-        pass
+    while not poll.poll(1000 * BEAT_S):
+        arena.beat()
     time.sleep(_GRACE_S)
     os._exit(1)
 

@@ -21,7 +21,7 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         return {"ready": engine.ready}
 
     def model_ready(request: Any, _: Head) -> Fields:
-        return {"ready": request.version in ("", VERSION) and request.name in engine.registry.ids()}
+        return {"ready": request.version in ("", VERSION) and engine.registry.serves(request.name)}
 
     def server_metadata(_: Any, __: Head) -> Fields:
         return {"name": "0Mind", "version": zeromind.__version__, "extensions": list(oip_model.EXTENSIONS)}

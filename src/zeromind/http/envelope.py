@@ -58,6 +58,8 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.ROUTE_NOT_FOUND: (404, 0),
     K.METHOD_NOT_ALLOWED: (405, 0),
     K.STORAGE: (507, 0),
+    K.UNAUTHENTICATED: (401, 0),
+    K.PERMISSION_DENIED: (403, 0),
     K.INTERNAL: (500, 0),
 }
 FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"

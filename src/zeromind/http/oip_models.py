@@ -12,7 +12,6 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
 from zeromind.http.operation import FILTERS, FINDING, Operation, json
-from zeromind.repository.lifecycle import State
 
 MODEL = "/v2/models/([^/]+)(?:/versions/([^/]+))?"
 SHOWN = "/v2/models/{id}[/versions/{version}]"
@@ -43,7 +42,7 @@ class ModelReady(OipHandler):
         """An empty 200, with ``Accept: application/json`` one that says so in JSON."""
         try:
             check_version(model_id, version)
-            ready = self.engine.registry.get(model_id).life.state is State.READY
+            ready = self.engine.registry.get(model_id).serves
         except ZeroMindError:
             ready = False
         if not ready:

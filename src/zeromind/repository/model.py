@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from zeromind.config.pool import PoolConfig
@@ -19,7 +20,7 @@ from zeromind.repository.lifecycle import Lifecycle, State
 from zeromind.repository.plan import Plan
 from zeromind.scheduler.account import Account
 from zeromind.scheduler.dispatcher import Dispatcher
-from zeromind.scheduler.entry import Entry
+from zeromind.scheduler.entry import Entry, Terms
 from zeromind.scheduler.queue import BatchQueue
 from zeromind.tensors import Interface
 
@@ -74,17 +75,25 @@ class Model:
         self._dispatcher: Dispatcher | None = None
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
+        self._accepting = False
+        self._ending = False
         self._loading: list[asyncio.Task[Interface]] = []
         self.error: ZeroMindError | None = None
 
-    async def load(self) -> None:
-        """Start the workers and measure them. Raises what loading raised; LOAD_CANCELLED if it was dropped meanwhile."""
+    async def load(self, accept: Callable[[], Awaitable[None]]) -> None:
+        """Start the workers and measure them; once ``accept`` has returned, the model is ready, and nobody sees anything of it before.
+
+        Raises what loading or ``accept`` raised; LOAD_CANCELLED if it was cancelled meanwhile.
+        """
         start = time.perf_counter()
         self._loading = [asyncio.create_task(worker.start()) for worker in self._workers]
         try:
             interfaces = await asyncio.gather(*self._loading)
             self.memory_consumed = await self.memory()
             self.gpu_memory = await asyncio.get_running_loop().run_in_executor(None, gpus.held, self._pids())
+            if self.life.state is State.LOADING:
+                self._accepting = True
+                await accept()
         except asyncio.CancelledError:
             await self._stop_workers()
             if self.life.state is not State.DROPPING:
@@ -99,19 +108,31 @@ class Model:
             raise known from None
         self.interface = interfaces[0]
         self.load_time = time.perf_counter() - start
-        if self.life.state is State.DROPPING:  # dropped in the moment between
+        if self.life.state is State.DROPPING:  # cancelled in the moment between
             await self._stop_workers()
             self._finish_drop()
             raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {self.task.id!r} was dropped while it loaded", self.task.id)
         rows = self.task.max_batch_size if self.interface.spec.batches else 1
         bounds = self._config.max_queue, self._config.max_queue_bytes
         queue: BatchQueue[Entry] = BatchQueue(rows, *bounds, self.task.max_queue_delay_us / 1e6)
-        self._dispatcher = Dispatcher(self._workers, queue, interface=self.interface, account=self._account)
+        terms = Terms(self.interface, self.timeout_s, self.task.retry == "once")
+        self._dispatcher = Dispatcher(self._workers, queue, terms=terms, account=self._account)
         for worker in self._workers:
-            worker.on_room = self._dispatcher.pump
+            worker.on_room, worker.on_trouble = self._dispatcher.pump, self._weigh
         self.life.enter(State.READY)
         self.open = self._dispatcher
         self._settled.set()
+
+    @property
+    def trouble(self) -> ZeroMindError | None:
+        """Why it answers nothing at present although it is loaded: each of its workers dies again and again."""
+        troubles = [worker.trouble for worker in self._workers]
+        return troubles[0] if all(troubles) else None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is loaded, and answers."""
+        return self.life.state is State.READY and self.trouble is None
 
     async def settled(self) -> None:
         """Return when it no longer loads and is not on its way out."""
@@ -135,41 +156,50 @@ class Model:
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped", self.task.id)
         return self.interface
 
-    async def drop(self, at_once: ZeroMindError | None = None) -> int:
-        """Let what runs finish, end the workers; how many bytes they held at their end. Raises MODEL_NOT_FOUND if it is going already.
-
-        ``at_once`` is the fault that answers what runs, now, instead of its result; it also hurries a drop that waits for that.
-        """
-        if at_once is not None and self.life.state is State.DROPPING:
-            if self._dispatcher is not None:
-                await self._dispatcher.close(at_once)
-            await self._gone.wait()
-            return 0
-        if not self.life.may(State.DROPPING):
-            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped already", self.task.id)
-        loading = self.life.state is State.LOADING
-        self.life.enter(State.DROPPING)
-        self.open = None
-        held = await self.memory()
-        if loading:
+    def cancel(self) -> None:
+        """Give up loading, unless it is accepted already."""
+        if self.life.state is State.LOADING and not self._accepting:
+            self.life.enter(State.DROPPING)
             for start in self._loading:
                 start.cancel()
-            await self._gone.wait()
-            return held
+
+    def leave(self) -> None:
+        """Take no request any more: it is on its way out, and ``end`` follows."""
+        self.life.enter(State.DROPPING)
+        self.open = None
+
+    async def end(self, at_once: ZeroMindError | None = None) -> int:
+        """Let what runs finish, end the workers; how many bytes they held at their end.
+
+        ``at_once`` is the fault that answers what runs, now, instead of its result; it also hurries an end that waits for that.
+        """
+        held = await self.memory()
         if self._dispatcher is not None:
             await self._dispatcher.close(at_once)
+        if self._dispatcher is None or self._ending:  # cancelled while it loaded, or somebody else ends it
+            await self._gone.wait()
+            return 0
+        self._ending = True
         held = max(held, await self.memory())
         await self._stop_workers()
         self._finish_drop()
         return held
+
+    async def drop(self, at_once: ZeroMindError | None = None) -> None:
+        """Have it gone, whatever state it is in; ``at_once`` as in ``end``."""
+        self.cancel()
+        if self.life.state is State.LOADING:
+            await self._settled.wait()
+        if self.life.may(State.DROPPING):
+            self.leave()
+        await self.end(at_once)
 
     async def retire(self) -> None:
         """Let all that it has accepted finish, within its time-out, then drop it: another has taken its place."""
         end = time.monotonic() + self.timeout_s + _DRAIN_TICK_S
         while self.pending and time.monotonic() < end:  # noqa: ASYNC110 - a dispatcher tells nobody when it is idle
             await asyncio.sleep(_DRAIN_TICK_S)
-        if self.life.may(State.DROPPING):
-            await self.drop()
+        await self.drop()
 
     async def memory(self) -> int:
         """What its workers hold now, in bytes."""
@@ -195,6 +225,10 @@ class Model:
     def rank(self, priority: int) -> int:
         """Where in the queue a request of that priority stands: 0 with those that name none, and there is one that there is not."""
         return priority - self.task.default_priority_level if 0 < priority <= self.task.priority_levels else 0
+
+    def _weigh(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.refuse(self.trouble)
 
     def _pids(self) -> set[int]:
         return {worker.pid for worker in self._workers if worker.pid is not None}

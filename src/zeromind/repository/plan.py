@@ -17,6 +17,7 @@ HARMLESS = frozenset(
         "outputs",
         "instances",
         "threads",
+        "retry",
         "timeout_s",
         "max_batch_size",
         "max_queue_delay_us",

@@ -68,6 +68,11 @@ class Registry:
         """Every model that is here, whatever its state, in the order of loading."""
         return list(self._models.values())
 
+    def serves(self, task_id: str) -> bool:
+        """Whether there is a model of that id that answers."""
+        model = self._models.get(task_id)
+        return model is not None and model.serves
+
     def get(self, task_id: str) -> Model:
         """The model of that id. Raises MODEL_NOT_FOUND."""
         model = self._models.get(task_id)
@@ -134,7 +139,9 @@ class Registry:
         entries = {name: _entry(name, "UNAVAILABLE", "unloaded") for name in self.catalogue}
         entries |= {name: _entry(name, "UNAVAILABLE", error.message) for name, error in self.failed.items()}
         for name, model in self._models.items():
-            entries[name] = _entry(name, STATES[model.life.state], model.error.message if model.error else "")
+            fault = model.error or model.trouble
+            state = "UNAVAILABLE" if model.trouble else STATES[model.life.state]
+            entries[name] = _entry(name, state, fault.message if fault else "")
         return [entry for _, entry in sorted(entries.items()) if not ready or entry["state"] == "READY"]
 
     def note_failure(self, source: Mapping[str, Any], trusted: bool, error: ZeroMindError) -> None:

@@ -12,17 +12,19 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.errors import DEATHS, ErrorKind, ZeroMindError
 from zeromind.observe.statistics import Statistics
 from zeromind.observe.trace import Sampler
 from zeromind.scheduler.account import Account
-from zeromind.scheduler.entry import Answer, Batch, Entry, Lane, Outcome, Worker
+from zeromind.scheduler.entry import Answer, Batch, Entry, Lane, Outcome, Terms, Worker
 from zeromind.scheduler.queue import BatchQueue
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
+from zeromind.tensors import Encoded, InferRequest, InferResponse
 
 _log = logging.getLogger(__name__)
 
 _TICK_S = 0.05
+_MOST_DEATHS = 2
+"""A request that has taken so many workers with it, the last of them alone, is not run again."""
 _LATE = "the request's time ran out before the model answered ('timeout_s' of the task, or the request's own time-out)"
 
 
@@ -35,10 +37,11 @@ class Dispatcher:
         queue: BatchQueue[Entry],
         clock: Callable[[], float] = time.monotonic,
         *,
-        interface: Interface | None = None,
+        terms: Terms | None = None,
         account: Account | None = None,
     ) -> None:
-        """``interface`` is the model's, where it is known: of a uniform one any two requests are joined, and nobody need look."""
+        terms = terms or Terms()
+        interface = terms.interface
         self._lanes = [Lane(worker) for worker in workers]
         self._queue = queue
         self._clock = clock
@@ -47,7 +50,12 @@ class Dispatcher:
         self._parameters = interface is not None and interface.parameters
         self._account = account or Account(Statistics(), Sampler(), clock)
         self._loop = asyncio.get_running_loop()
+        self._terms = terms
+        self._longest_s = 0.0
+        """What a batch took at most."""
         self._farewell: ZeroMindError | None = None
+        self._refusing: ZeroMindError | None = None
+        """Why nothing is taken at present, or any more."""
         self._sweeper: asyncio.TimerHandle | None = None
         self._sweeps = 0.0
         self._delay: asyncio.TimerHandle | None = None
@@ -60,9 +68,9 @@ class Dispatcher:
         return len(self._queue) + sum(entry.open for batch in self._running() for entry in batch.entries)
 
     def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None], came: float | None = None) -> Entry:
-        """Take a request that ``came`` then; times are the clock's. Raises BUSY, or why nothing is taken any more."""
-        if self._farewell is not None:
-            raise self._farewell
+        """Take a request that ``came`` then; times are the clock's. Raises BUSY, or why nothing is taken."""
+        if self._refusing is not None:
+            raise self._refusing
         now = self._clock()
         rows, nbytes = request.size()
         kind = None if self._uniform else _kind(request, self._parameters)
@@ -86,6 +94,15 @@ class Dispatcher:
         if self._queue.count:
             self._pump(self._clock())
 
+    def refuse(self, trouble: ZeroMindError | None) -> None:
+        """Take nothing, and answer what waits with that; None: take requests again."""
+        if self._farewell is not None:
+            return
+        self._refusing = trouble
+        if trouble is not None:
+            for entry in self._queue.clear():
+                self._refuse(entry, trouble)
+
     def withdrawn(self, entry: Entry) -> None:
         """Let nobody work on a request whose client has left."""
         self._queue.remove(entry)
@@ -95,7 +112,8 @@ class Dispatcher:
 
     async def close(self, at_once: ZeroMindError | None = None) -> None:
         """Refuse what waits, let what runs finish; ``at_once`` is the fault that answers what runs too, now."""
-        self._farewell = at_once or ZeroMindError(ErrorKind.MODEL_NOT_FOUND, "the model was dropped before it answered this request")
+        gone = ZeroMindError(ErrorKind.MODEL_NOT_FOUND, "the model was dropped before it answered this request")
+        self._refusing = self._farewell = at_once or gone
         for entry in self._queue.clear():
             self._refuse(entry, self._farewell)
         while self._running() and at_once is None:
@@ -152,14 +170,15 @@ class Dispatcher:
 
     def _send(self, lane: Lane, entries: list[Entry], now: float) -> None:
         rows = [entry.rows for entry in entries]
-        batch = Batch(lane, entries, sum(rows), max([entry.deadline - entry.since for entry in entries]), now, uniform=self._uniform)
+        batch = Batch(lane, entries, sum(rows), now, uniform=self._uniform)
         lane.batches.append(batch)
         lane.rows += batch.rows
         if self._decoupled:
             entries[0].stream = batch
+        until = max([entry.deadline for entry in entries])
         begun = self._clock()
         try:
-            lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome))
+            lane.worker.send([entry.request for entry in entries], rows, lambda outcome: self._answered(batch, outcome), until)
             batch.handed_s = self._clock() - begun
         except Exception:
             _log.exception("a batch could not be handed to its worker")
@@ -175,12 +194,15 @@ class Dispatcher:
         if self._decoupled and (response := _partial(outcome)) is not None:
             self._responded(batch, response)
             return
+        staged = batches[0] is not batch
         batches.remove(batch)
         lane.rows -= batch.rows
+        if arrived - batch.begun > self._longest_s and not isinstance(outcome, ZeroMindError):
+            self._longest_s = arrived - batch.begun
         if batches:
             batches[0].begun = arrived
         if isinstance(outcome, ZeroMindError):
-            self._failed(batch, outcome)
+            self._failed(batch, outcome, staged)
         else:
             if self._queue.count:
                 self._pump(arrived)  # the worker runs again while these answers are encoded
@@ -214,24 +236,37 @@ class Dispatcher:
             if entry.stream is not None:
                 entry.stream.go_on(False)
 
-    def _failed(self, batch: Batch, fault: ZeroMindError) -> None:
-        """Answer a lone request with the fault. Of several only one need be to blame: they wait again, to run each by itself."""
-        if fault.kind is ErrorKind.WORKER_CRASHED:
-            for other in batch.lane.batches:
-                batch.beside = other.beside = True
-        if self._farewell is None and (len(batch.entries) > 1 or batch.beside):
-            again = [entry for entry in batch.entries if entry.open]
-            for entry in again:
-                entry.alone = True
-            self._queue.put_back(again)
-            self.pump()
-            return
+    def _failed(self, batch: Batch, fault: ZeroMindError, staged: bool) -> None:
+        """Have those wait again, each to run by itself, that need not be to blame for the fault of a batch; answer the others with it."""
+        again: list[Entry] = []
         for entry in batch.entries:
-            self._refuse(entry, fault)
+            if entry.open and self._farewell is None and self._may_run_again(entry, batch, fault, staged):
+                entry.alone = True
+                again.append(entry)
+            else:
+                self._refuse(entry, fault)
+        self._queue.put_back(again)
+        self.pump()
+
+    def _may_run_again(self, entry: Entry, batch: Batch, fault: ZeroMindError, staged: bool) -> bool:
+        """Whether a request is run again, now alone, after a fault of its batch, or the death of its worker.
+
+        What was ``staged`` behind another batch has not reached the model; at most its filters have begun.
+        """
+        if fault.kind not in DEATHS:
+            return len(batch.entries) > 1
+        if batch.responses or not (self._terms.retry or staged):
+            return False
+        if not staged or any(isinstance(value, Encoded) for value in entry.request.inputs.values()):
+            entry.deaths += 1
+        return entry.deaths < _MOST_DEATHS
 
     def _delayed(self) -> None:
         self._delay = None
         self.pump()
+
+    def _hung(self, lane: Lane) -> float:
+        return lane.batches[0].hung(self._longest_s, self._terms.timeout_s)
 
     def _sweep_at(self, when: float, now: float) -> None:
         """Have the sweeper come at a time, unless it comes earlier anyway; never oftener than every tick."""
@@ -252,10 +287,10 @@ class Dispatcher:
         for entry in late:
             self._refuse(entry, ZeroMindError(ErrorKind.DEADLINE, _LATE))
         for lane in self._lanes:
-            if lane.batches and lane.batches[0].hung <= now:
+            if lane.batches and self._hung(lane) <= now:
                 lane.worker.kill()
         times = [entry.deadline for batch in self._running() for entry in batch.entries if entry.open]
-        times += [lane.batches[0].hung for lane in self._lanes if lane.batches]
+        times += [self._hung(lane) for lane in self._lanes if lane.batches]
         waiting = self._queue.next_deadline()
         if waiting is not None:
             times.append(waiting)

@@ -9,13 +9,14 @@ from typing import Protocol, TypeAlias
 
 from zeromind.errors import ZeroMindError
 from zeromind.scheduler.queue import Waiting
-from zeromind.tensors import InferRequest, InferResponse
+from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
 
 Answer: TypeAlias = "InferResponse | ZeroMindError"
 Outcome: TypeAlias = "Sequence[Answer] | ZeroMindError"
 
+_LEAST_S, _TIMES = 1.0, 4.0
 KILL_GRACE_S = 2.0
 """How much longer than its requests may take a batch may run before its worker is ended."""
 
@@ -30,6 +31,8 @@ class Entry(Waiting):
     came: float
     """When it reached the server."""
     open: bool = True
+    deaths: int = 0
+    """How many workers died with it."""
     stream: Batch | None = None
     """Where a decoupled model makes its responses."""
 
@@ -62,6 +65,19 @@ class Entry(Waiting):
             self.stream.go_on(self.open)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a model is asked.
+
+    ``interface`` is the model's, where it is known: of a uniform one any two requests are joined, and nobody need look. ``timeout_s`` is
+    how long it gives a request that names no time; with ``retry`` what a dying worker leaves behind is run again.
+    """
+
+    interface: Interface | None = None
+    timeout_s: float = 0.0
+    retry: bool = True
+
+
 class Owner(Protocol):
     """Who sees to it that a request is answered."""
 
@@ -76,8 +92,10 @@ class Worker(Protocol):
     def room(self) -> bool:
         """Whether it lives and takes one more."""
 
-    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Callable[[Outcome], None]) -> None:
-        """Run a batch; ``answered`` is called with an answer per request or the fault of them all, never from within.
+    def send(self, batch: Sequence[InferRequest], rows: Sequence[int], answered: Callable[[Outcome], None], until: float) -> None:
+        """Run a batch, unless it would begin after ``until``; ``answered`` is called with an answer per request or the fault of them all.
+
+        That never happens from within.
 
         It is called once; for a decoupled model, whose batches are one request each, once for each response, the last of which is final.
         """
@@ -107,17 +125,12 @@ class Batch:
     lane: Lane
     entries: list[Entry]
     rows: int
-    limit_s: float
-    """How long the most patient of its requests may take."""
     begun: float
     """Since when it is the first of its worker."""
     handed_s: float = 0.0
     """How long it took to hand it over, its tensors copied to where the worker reads them."""
     uniform: bool = False
     """Whether its requests are run as one."""
-    beside: bool = False
-    """Whether another batch was in the worker as well when that died."""
-
     responses: int = 0
     """How many came that are not final."""
     awaiting: bool = False
@@ -129,7 +142,13 @@ class Batch:
             self.awaiting = False
             self.lane.worker.go_on(wanted)
 
-    @property
-    def hung(self) -> float:
-        """The time at which it must have ended."""
-        return self.begun + self.limit_s + KILL_GRACE_S
+    def hung(self, usual_s: float, timeout_s: float) -> float:
+        """The time at which it must have ended.
+
+        That is soon after the least patient of its requests, but not before several times what a batch took until now (``usual_s``, 0 =
+        none did), nor, where that is not known, before all the time that the model gives a request: a client in a hurry must not end
+        the worker of a slow model.
+        """
+        limits = [entry.deadline - entry.since for entry in self.entries]
+        patience_s = max(min(limits), _LEAST_S, _TIMES * usual_s) if usual_s else max(*limits, timeout_s)
+        return self.begun + min(patience_s, max(*limits, timeout_s)) + KILL_GRACE_S

@@ -1,0 +1,79 @@
+"""What a worker writes to its standard error: line by line into the server's log, and the last lines kept for when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import os
+import time
+
+_log = logging.getLogger(__name__)
+
+KEPT_LINES = 20
+_MOST_BYTES = 4096
+"""Of a line; what comes beyond is another one."""
+_LINES_PER_S = 100
+"""How many lines of one worker reach the log in a second: a model that prints at every request must not fill the disk."""
+_READ_BYTES = 1 << 16
+
+
+class Words:
+    """Reads the descriptor of a pipe until it is closed. ``last`` holds the lines that came last."""
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._name = name
+        self._descriptor = descriptor
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+        self._second = 0
+        self._lines = 0
+        self.last: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        self._loop.add_reader(descriptor, self._readable)
+
+    def close(self) -> None:
+        """Read what there is, and let go; whatever the worker started may still hold the other end."""
+        if self._descriptor < 0:
+            return
+        while self._readable():
+            pass
+        self._hear(b"\n" if self._rest else b"")
+        self._let_go()
+
+    def _readable(self) -> bool:
+        """Take what has come; whether more may come."""
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._descriptor, _READ_BYTES)
+            if not data:
+                self._loop.remove_reader(self._descriptor)
+        self._hear(data)
+        return bool(data)
+
+    def _hear(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > _MOST_BYTES:
+            lines.append(self._rest[:_MOST_BYTES])
+            self._rest = self._rest[_MOST_BYTES:]
+        for line in lines:
+            self._tell(line[:_MOST_BYTES].decode(errors="replace").rstrip())
+
+    def _tell(self, line: str) -> None:
+        if not line:
+            return
+        self.last.append(line)
+        second = int(time.monotonic())
+        if second != self._second:
+            if self._lines > _LINES_PER_S:
+                _log.warning("%s: %d more lines were left out", self._name, self._lines - _LINES_PER_S)
+            self._second, self._lines = second, 0
+        self._lines += 1
+        if self._lines <= _LINES_PER_S:
+            _log.info("%s: %s", self._name, line)
+
+    def _let_go(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
