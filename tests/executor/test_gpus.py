@@ -4,18 +4,8 @@ import os
 
 import pytest
 
+from conformance.cases.case import has_gpu
 from zeromind.executor import gpus
-
-
-def has_gpu():
-    pynvml = pytest.importorskip("pynvml")
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return False
-    count = pynvml.nvmlDeviceGetCount()
-    pynvml.nvmlShutdown()
-    return count > 0
 
 
 def test_a_process_that_holds_none():

@@ -93,7 +93,7 @@ def number(request):
 class Bench:
     """A dispatcher over workers, with what it answered."""
 
-    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0, interface=None, kind=Worker):
+    def __init__(self, loop, *, workers=1, slots=2, max_rows=32, max_count=100, delay_s=0.0, interface=None, terms=None, kind=Worker):
         self.loop = loop
         self.partial = {}
         self.statistics = Statistics()
@@ -103,7 +103,7 @@ class Bench:
 
         async def make():
             queue, account = BatchQueue(max_rows, max_count, 1 << 20, delay_s), Account(self.statistics, Sampler(), loop.time)
-            return Dispatcher(self.workers, queue, loop.time, terms=Terms(interface), account=account)
+            return Dispatcher(self.workers, queue, loop.time, terms=terms or Terms(interface), account=account)
 
         self.dispatcher = loop.run_until_complete(make())
         for worker in self.workers:
@@ -404,6 +404,73 @@ def test_a_death_does_not_fail_what_was_staged_behind_its_cause(bench):
     assert made.answers == {1: ErrorKind.WORKER_CRASHED, 2: 2, 3: 3}
 
 
+@pytest.mark.proves("F1", "G1")
+def test_f1_a_lone_request_is_run_once_more_and_answered(bench):
+    made = bench(slots=1)
+    made.submit(1)
+    made.worker.crash()
+    assert made.answers == {}
+    made.worker.revive()
+    made.worker.answer()
+    assert (made.worker.batches, made.answers) == ([[1], [1]], {1: 1})
+
+
+@pytest.mark.proves("G3")
+def test_g3_a_request_takes_two_workers_with_it_at_most(bench):
+    made = bench(slots=1)
+    made.submit(1)
+    for _ in range(2):
+        made.worker.crash()
+        made.worker.revive()
+    assert (made.worker.batches, made.answers) == ([[1], [1]], {1: ErrorKind.WORKER_CRASHED})
+
+
+def test_what_may_not_be_run_again_is_not(bench):
+    """A staged batch has not begun, so that it may."""
+    made = bench(terms=Terms(retry=False))
+    made.submit(1, 2)
+    made.submit(3)
+    made.worker.crash()
+    assert made.answers == {1: ErrorKind.WORKER_CRASHED}
+    made.worker.revive()
+    made.worker.answer()
+    made.worker.answer()
+    assert made.answers == {1: ErrorKind.WORKER_CRASHED, 2: 2, 3: 3}
+
+
+@pytest.mark.proves("F2")
+def test_f2_a_batch_too_large_for_the_memory_is_run_one_by_one(bench):
+    made = bench(slots=1)
+    made.submit(0, 1, 2)
+    made.worker.answer()
+    made.worker.fail(ZeroMindError(ErrorKind.OUT_OF_MEMORY, "too much"))
+    assert made.worker.batches == [[0], [1, 2], [1]]
+    made.worker.answer()
+    made.worker.fail(ZeroMindError(ErrorKind.OUT_OF_MEMORY, "too much"))
+    assert made.answers == {0: 0, 1: 1, 2: ErrorKind.OUT_OF_MEMORY}
+
+
+@pytest.mark.proves("F18")
+def test_f18_while_the_workers_keep_dying_nothing_waits(bench):
+    trouble = ZeroMindError(ErrorKind.MODEL_UNAVAILABLE, "they keep dying")
+    made = bench(slots=1)
+    made.worker.crash()
+    made.submit(1)
+    made.dispatcher.refuse(trouble)
+    assert made.answers == {1: ErrorKind.MODEL_UNAVAILABLE}
+    with pytest.raises(ZeroMindError, match="keep dying"):
+        made.submit(2)
+    made.dispatcher.refuse(None)
+    made.submit(3)
+    made.worker.revive()
+    made.worker.answer()
+    assert made.answers[3] == 3
+    made.close()
+    made.dispatcher.refuse(None)
+    with pytest.raises(ZeroMindError, match="was dropped"):
+        made.submit(4)
+
+
 def test_another_worker_takes_over_from_one_that_died(bench):
     made = bench(workers=2, slots=1, max_rows=2)
     made.submit(1, 2)
@@ -504,6 +571,40 @@ def test_what_hangs_is_killed_when_the_grace_is_over(bench):
     made.worker.revive()
     made.worker.answer()
     assert made.answers == {1: ErrorKind.DEADLINE, 2: 2}
+
+
+@pytest.mark.proves("F3", "G4")
+def test_f3_one_that_hangs_does_not_keep_its_neighbours_until_their_own_end(bench):
+    made = bench(slots=1, terms=Terms(timeout_s=30))
+    made.submit(0)
+    made.loop.pass_time(0.1)
+    made.worker.answer()  # so it is known what is usual
+    made.submit(1)
+    made.submit(2, lasts=2)
+    made.submit(3, lasts=30)
+    made.worker.answer()
+    assert made.worker.running[0][0] == [2, 3]
+    made.loop.pass_time(2 + TICK_S)
+    assert made.answers[2] is ErrorKind.DEADLINE
+    made.loop.pass_time(KILL_GRACE_S)
+    assert made.worker.kills
+    made.worker.crash()
+    made.worker.revive()
+    made.worker.answer()
+    assert made.answers == {0: 0, 1: 1, 2: ErrorKind.DEADLINE, 3: 3}
+
+
+def test_a_client_in_a_hurry_does_not_end_a_slow_model(bench):
+    made = bench(slots=1, terms=Terms(timeout_s=30))
+    made.submit(1, lasts=0.1)
+    made.loop.pass_time(20)
+    assert made.worker.kills == 0, "nobody knows how long it usually takes"
+    made.worker.answer()
+    made.submit(2, lasts=0.1)
+    made.loop.pass_time(29)
+    assert made.worker.kills == 0, "it usually takes long"
+    made.loop.pass_time(4)
+    assert made.worker.kills, "but not longer than the model gives"
 
 
 def test_a_batch_that_began_late_has_its_time(bench):

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +23,10 @@ _READ_BYTES = 1 << 16
 class Words:
     """Reads the descriptor of a pipe until it is closed. ``last`` holds the lines that came last."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, clock: Callable[[], float] = time.monotonic) -> None:
         os.set_blocking(descriptor, False)
         self._name = name
+        self._clock = clock
         self._descriptor = descriptor
         self._loop = asyncio.get_running_loop()
         self._rest = b""
@@ -54,17 +56,17 @@ class Words:
 
     def _hear(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > _MOST_BYTES:
-            lines.append(self._rest[:_MOST_BYTES])
-            self._rest = self._rest[_MOST_BYTES:]
+        if len(self._rest) > _MOST_BYTES:
+            lines, self._rest = [*lines, self._rest], b""
         for line in lines:
-            self._tell(line[:_MOST_BYTES].decode(errors="replace").rstrip())
+            for start in range(0, len(line), _MOST_BYTES):
+                self._tell(line[start : start + _MOST_BYTES].decode(errors="replace").rstrip())
 
     def _tell(self, line: str) -> None:
         if not line:
             return
         self.last.append(line)
-        second = int(time.monotonic())
+        second = int(self._clock())
         if second != self._second:
             if self._lines > _LINES_PER_S:
                 _log.warning("%s: %d more lines were left out", self._name, self._lines - _LINES_PER_S)
