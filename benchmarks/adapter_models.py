@@ -146,10 +146,11 @@ def tflite(folder: Path) -> Subject:
 def jax(folder: Path) -> Subject:
     from zeromind.adapters import xla
 
-    xla.surroundings(1, "cpu")
+    xla.surroundings(1)
     import jax
     from jax import export
 
+    xla.only_cpu(jax)
     weights = numbers((784, 1024), (1024, 1024), (1024, 10))
 
     @jax.jit

@@ -14,7 +14,19 @@ import pytest
 import tritonclient.grpc
 
 from conformance.cases import transformers as cases
-from conformance.cases.transformers import SMALL, SPECIAL, TEXTS, WEIGHTS, libraries, pipeline, save_bert, save_tokenizer, texts
+from conformance.cases.transformers import (
+    LINES,
+    SMALL,
+    SPECIAL,
+    TEXTS,
+    WEIGHTS,
+    libraries,
+    pipeline,
+    save_bert,
+    save_gpt2,
+    save_tokenizer,
+    texts,
+)
 from zeromind import importing
 from zeromind.adapters.base import Source
 from zeromind.adapters.file import ModelFile
@@ -61,27 +73,6 @@ def shop(tmp_path_factory):
 @pytest.fixture
 def copy(shop, tmp_path):
     return lambda name: shutil.copytree(shop / name, tmp_path / name)
-
-
-LINES = ["the cat sat on the mat", "ein Löwe schläft", "日本語 😀 und mehr", "the dog"]
-
-
-def save_gpt2(folder, **more):
-    """A GPT-2 of random weights whose tokens are bytes and pairs of them, so that a character may be several."""
-    _, transformers = libraries()
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(LINES, trainer)
-    end = {"eos_token": "<end>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **end).save_pretrained(folder)
-    size = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 300}
-    config = transformers.GPT2Config(**size, initializer_range=0.5, bos_token_id=0, eos_token_id=0, **more)
-    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
 
 
 # --- what it is

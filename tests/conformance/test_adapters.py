@@ -1,19 +1,16 @@
 """What every adapter promises, held against real models made by the real frameworks."""
 
-import concurrent.futures
-import contextlib
 import shutil
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
-import gevent
 import numpy as np
 import psutil
 import pytest
-import tritonclient.http
 
+from conformance.served import Served, connected, copied, plain
 from zeromind.adapters.base import Source, check_options
 from zeromind.adapters.file import ModelFile
 from zeromind.datatypes import NUMPY_OF, as_bytes
@@ -49,11 +46,6 @@ FRAMEWORKS = {
     "xgboost",
     "yaml",
 }
-
-
-def copied(case, target):
-    (shutil.copytree if case.path.is_dir() else shutil.copyfile)(case.path, target)
-    return target
 
 
 def test_exactly_one_adapter_recognises_it_whatever_its_name(case, tmp_path):
@@ -232,53 +224,6 @@ def test_every_built_in_adapter_has_a_case_here(makers):
 # --- served over HTTP
 
 
-class Served:
-    """A case's model under a name that tells nothing, loaded into a server over HTTP."""
-
-    def __init__(self, case, pool, folder) -> None:
-        self.case, self.pool, self.folder = case, pool, folder
-        self.path = copied(case, folder / "nonsense")
-        np.savez(folder / "in.npz", **{name: plain(array) for name, array in case.inputs.items()})
-        np.savez(folder / "out.npz", **{name: plain(array) for name, array in case.expected.items()})
-        tolerance = {"rtol": case.rtol, "atol": case.rtol}
-        self.task = {"id": "m", "model_file": str(self.path), **case.task}
-        self.task["samples"] = [{"inputs": str(folder / "in.npz"), "outputs": str(folder / "out.npz"), **tolerance}]
-
-    def load(self):
-        answer = self.pool.load(self.task, timeout=60)
-        assert answer.status == 200, answer
-        return answer.json
-
-    def drop(self):
-        answer = self.pool.drop("m")
-        assert answer.status == 200, answer
-        return answer.json
-
-    def ask(self, client, rows):
-        """Send the rows of the case in binary, and compare the answer with the framework's."""
-        inputs = []
-        for name, array in self.case.inputs.items():
-            spec = next(spec for spec in self.case.loaded.spec.inputs if spec.name == name)
-            part = array[rows]
-            inputs.append(tritonclient.http.InferInput(name, part.shape, spec.datatype))
-            inputs[-1].set_data_from_numpy(part if spec.datatype != "BF16" else part.astype(np.float32))
-        answer = client.infer("m", inputs)
-        for name, expected in self.case.expected.items():
-            self.case.agree(answer.as_numpy(name), expected[rows])
-        return answer
-
-
-def plain(array):
-    """The array without Python's objects, which no .npz may hold."""
-    return np.array([item.decode() for item in array.flat]).reshape(array.shape) if array.dtype.hasobject else array
-
-
-@contextlib.contextmanager
-def connected(pool):
-    with contextlib.closing(tritonclient.http.InferenceServerClient(pool.address, network_timeout=60)) as client:
-        yield client
-
-
 @pytest.fixture(scope="module")
 def pool(thread_server, tmp_path_factory):
     roots = [str(tmp_path_factory.getbasetemp())]
@@ -324,18 +269,7 @@ def test_served_no_rows_give_no_rows(served):
 
 
 def test_served_it_keeps_clients_apart(served):
-    """Clients that ask at the same time, so that their requests are joined."""
-
-    def asks(number):
-        try:
-            with connected(served.pool) as client:
-                for turn in range(6):
-                    served.ask(client, (np.arange(1 + (number + turn) % 4) + number) % 5)
-        finally:
-            gevent.get_hub().destroy(destroy_loop=True)  # the client made one for this thread
-
-    with concurrent.futures.ThreadPoolExecutor(6) as threads:
-        list(threads.map(asks, range(6)))
+    served.ask_together()
 
 
 def test_served_it_answers_json(served):

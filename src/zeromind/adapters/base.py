@@ -100,6 +100,10 @@ class Adapter(abc.ABC):
         del parameters
         yield self.predict(inputs)
 
+    def lost(self) -> bool:
+        """Whether what it computes on, such as a GPU, does nothing more for this process. Asked after faults; the process ends then."""
+        return False
+
     def close(self) -> None:  # noqa: B027 - most adapters have nothing to close
         """Let go of what the model holds. The process usually ends right after."""
 

@@ -35,3 +35,9 @@ def only_cpu(text: str, adapter: str) -> None:
 def absent(text: str, framework: str, hint: str) -> ZeroMindError:
     """What to say when the framework cannot use the GPU that a task names."""
     return ZeroMindError(ErrorKind.LOAD_FAILED, f"{framework} cannot use {text}: {hint}, or choose device 'cpu'", text)
+
+
+def beyond(text: str, framework: str, count: int, remedy: str) -> ZeroMindError:
+    """The same where it sees so many GPUs; ``remedy`` is what to do where that is none."""
+    seen = f"it sees {count} GPU{'s' if count > 1 else ''}, counted from 0: choose one of them"
+    return absent(text, framework, seen if count else f"it sees no GPU; check the driver, {remedy}")

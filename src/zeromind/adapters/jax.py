@@ -47,7 +47,7 @@ class JaxAdapter(Adapter):
 
     def __init__(self, source: Source) -> None:
         named = ladder.parse(source.options["batch_sizes"]) if "batch_sizes" in source.options else ()
-        xla.surroundings(source.threads, source.device)
+        xla.surroundings(source.threads)
         self._jax = self.require("jax")
         self.require("flatbuffers")
         exported = jax_file.load(self.require, source.file, source.allow_code)
@@ -130,13 +130,17 @@ def _device(jax: Any, platforms: Sequence[str], source: Source) -> Any:
     if not exported:
         text = f"{name} was exported for {', '.join(platforms)}, not for {' or '.join(kinds)}: export it with platforms={kinds}"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, *platforms)
+    if "cuda" not in exported:
+        xla.only_cpu(jax)
+    count = 0
     for kind in exported:
         with contextlib.suppress(RuntimeError):
             found = jax.devices(kind)
             if asked.number < len(found):
                 return found[asked.number]
+            count = len(found)
     if asked.kind == "cuda":
-        raise device.absent(source.device, "JAX", "check the driver, and pip install 'jax[cuda12]'")
+        raise device.beyond(source.device, "JAX", count, "pip install 'jax[cuda13]'")
     text = f"{name} was exported for {', '.join(platforms)}, and this machine has none of these: export it for the processor, too"
     raise ZeroMindError(ErrorKind.LOAD_FAILED, text, *platforms)
 

@@ -53,7 +53,7 @@ class KerasAdapter(Adapter):
                 f"{source.file.path.name} can run code: {reason}; the operator can allow it with 'allow_code'",
                 reason,
             )
-        keras = keras_backend.keras_module(source.threads, source.device)
+        self._keras = keras = keras_backend.keras_module(source.threads, source.device)
         with importing.silence():
             model, inputs, outputs = _load(keras, source)
             fixed = _batch(model)
@@ -82,6 +82,10 @@ class KerasAdapter(Adapter):
             spec.name: output if output.dtype == spec.dtype else output.astype(spec.dtype)
             for spec, output in zip(self.spec.outputs, outputs, strict=True)
         }
+
+    def lost(self) -> bool:
+        """Whether the GPU is."""
+        return keras_backend.is_lost(self._keras)
 
     def _warm(self) -> None:
         """Run the function before the first request does, unless more than the number of rows is open."""

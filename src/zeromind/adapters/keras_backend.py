@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zeromind import importing
-from zeromind.adapters import device, xla
+from zeromind.adapters import device, torch_program, xla
 from zeromind.adapters.ladder import Function
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Tensor
@@ -41,7 +41,7 @@ def keras_module(threads: int, where: str) -> Any:
                 "jax",
             )
         os.environ["KERAS_BACKEND"] = installed[0]
-    xla.surroundings(threads, where)
+    xla.surroundings(threads)
     if asked.kind == "cpu":
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     with importing.silence():
@@ -54,10 +54,19 @@ def keras_module(threads: int, where: str) -> Any:
                 f"Keras does not start on {backend!r}: {error}; install what it needs, or set KERAS_BACKEND to {', '.join(_BACKENDS)}",
                 backend,
             ) from error
-        _bind(keras.config.backend(), threads)
-    if asked.kind == "cuda" and not _placed(keras.config.backend(), asked.number):
-        raise device.absent(where, f"Keras on {keras.config.backend()}", "check the driver, and that the backend was installed with CUDA")
+        _bind(keras.config.backend(), threads, asked.kind)
+    if asked.kind == "cuda" and (count := _placed(keras.config.backend(), asked.number)) <= asked.number:
+        raise device.beyond(where, f"Keras on {keras.config.backend()}", count, "and that this was installed with CUDA")
     return keras
+
+
+def is_lost(keras: Any) -> bool:
+    """Whether the GPU does nothing more for this process."""
+    if keras.config.backend() != "torch":
+        return False
+    import torch
+
+    return torch.cuda.is_initialized() and torch_program.is_lost(torch, torch.device("cuda"))
 
 
 def _installed(name: str) -> bool:
@@ -78,8 +87,12 @@ def function(keras: Any, model: Any) -> Function:
     return forms[keras.config.backend()](keras, model)
 
 
-def _bind(backend: str, threads: int) -> None:
-    if backend == "torch":
+def _bind(backend: str, threads: int, kind: str) -> None:
+    if backend == "jax" and kind == "cpu":
+        import jax
+
+        xla.only_cpu(jax)
+    elif backend == "torch":
         import torch
 
         torch.set_num_threads(threads)
@@ -97,8 +110,8 @@ def _bind(backend: str, threads: int) -> None:
         openvino.compile_model = lambda model, name: openvino.Core().compile_model(model, name, settings)
 
 
-def _placed(backend: str, number: int) -> bool:
-    """Let the backend compute on the GPU of that number; whether it has one."""
+def _placed(backend: str, number: int) -> int:
+    """Let the backend compute on the GPU of that number, if it is there; how many GPUs it sees."""
     if backend == "jax":
         import jax
 
@@ -107,21 +120,21 @@ def _placed(backend: str, number: int) -> bool:
             gpus = jax.devices("cuda")
         if number < len(gpus):
             jax.config.update("jax_default_device", gpus[number])
-        return number < len(gpus)
+        return len(gpus)
     if backend == "torch":
         import torch
 
         if number < torch.cuda.device_count():
             torch.cuda.set_device(number)
-        return bool(number < torch.cuda.device_count())
+        return int(torch.cuda.device_count())
     if backend == "tensorflow":
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         with contextlib.suppress(RuntimeError):  # as above
             tf.config.set_visible_devices(gpus[number : number + 1], "GPU")
-        return number < len(gpus)
-    return False
+        return len(gpus)
+    return 0
 
 
 def _forget(layer: Any) -> None:

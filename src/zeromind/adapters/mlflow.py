@@ -76,6 +76,10 @@ class MlflowAdapter(Adapter):
         """The responses of a decoupled model of the flavour's adapter."""
         return self._model.stream(inputs, parameters)
 
+    def lost(self) -> bool:
+        """What the flavour's adapter says."""
+        return self._model.lost()
+
     def close(self) -> None:
         """Close the flavour's adapter."""
         self._model.close()

@@ -31,7 +31,7 @@ def session(tf: Any, threads: int, text: str) -> Any:
     asked = device.parse(text)
     gpus = 0 if asked.kind == "cpu" else len(tf.config.list_physical_devices("GPU"))
     if asked.kind == "cuda" and asked.number >= gpus:
-        raise device.absent(text, "TensorFlow", f"it finds {gpus} GPUs here: check the driver, pip install 'tensorflow[and-cuda]'")
+        raise device.beyond(text, "TensorFlow", gpus, "pip install 'tensorflow[and-cuda]'")
     settings = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
         inter_op_parallelism_threads=-1,  # operators run in the caller's thread: to hand them over takes longer than many of them

@@ -113,10 +113,16 @@ class TorchAdapter(Adapter):
         """The outputs for one batch; INVALID_INPUT where the model refuses sizes that are open, or whole numbers."""
         try:
             return self._answer(inputs)
+        except self._torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
         except (RuntimeError, IndexError, AssertionError, self._torch.jit.Error) as error:
-            if not self._open or isinstance(error, (self._torch.OutOfMemoryError, self._torch.AcceleratorError)):
+            if not self._open or self.lost():
                 raise
             raise ZeroMindError(ErrorKind.INVALID_INPUT, f"the model refuses its inputs: {torch_probe.said(error)}") from error
+
+    def lost(self) -> bool:
+        """Whether the GPU is."""
+        return torch_program.is_lost(self._torch, self._program.device)
 
     def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         arrays = [inputs[spec.name] for spec in self._program.inputs]

@@ -50,9 +50,19 @@ def placed(torch: Any, text: str) -> Any:
     asked = device.parse(text)
     count = torch.cuda.device_count() if asked.kind != "cpu" and torch.cuda.is_available() else 0
     if asked.kind == "cuda" and asked.number >= count:
-        hint = f"it sees {count} GPUs" if count else "it sees no GPU; check the driver, and that PyTorch was installed with CUDA"
-        raise device.absent(text, "PyTorch", hint)
+        raise device.beyond(text, "PyTorch", count, "and that PyTorch was installed with CUDA")
     return torch.device("cuda", asked.number) if count else torch.device("cpu")
+
+
+def is_lost(torch: Any, place: Any) -> bool:
+    """Whether a GPU does nothing more for this process: after a wrong index or address on it, CUDA answers with that error for good."""
+    if place.type != "cuda":
+        return False
+    try:
+        torch.cuda.synchronize(place)
+    except RuntimeError:
+        return True
+    return False
 
 
 def loaded(source: Source, call: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
@@ -61,12 +71,14 @@ def loaded(source: Source, call: Callable[..., Any], *arguments: Any, **settings
     try:
         with silence():
             return call(*arguments, **settings)
-    except ZeroMindError:
+    except (ZeroMindError, MemoryError):
         raise
     except ModuleNotFoundError as error:
         text = f"{name} needs the package {error.name!r}, which is not installed: pip install it beside the server"
         raise ZeroMindError(ErrorKind.MISSING_PACKAGE, text, error.name) from error
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # PyTorch's own, of a GPU
+            raise MemoryError(str(error)) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
         text = f"{name} cannot be loaded: {type(error).__name__}: {lines[0]}; is it cut off, damaged, or of a newer PyTorch?"
         raise ZeroMindError(ErrorKind.LOAD_FAILED, text, name) from error
@@ -97,7 +109,7 @@ def eager(source: Source, module: Any, place: Any) -> Program:
         annotation = each.annotation if isinstance(each.annotation, str) else getattr(each.annotation, "__name__", "")
         type_ = "*" if each.kind == each.VAR_POSITIONAL else "**" if each.kind == each.VAR_KEYWORD else annotation
         parameters.append(Parameter(each.name, type_, each.default is not each.empty, each.kind == each.KEYWORD_ONLY))
-    module = module.eval().to(place)
+    module = loaded(source, module.eval().to, place)
     return Program(called(module, parameters, source), source.inputs, place)
 
 

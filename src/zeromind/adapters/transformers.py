@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zeromind import importing
-from zeromind.adapters import interface, transformers_folder
+from zeromind.adapters import interface, torch_program, transformers_folder
 from zeromind.adapters.base import Adapter, Source
 from zeromind.adapters.file import ModelFile
 from zeromind.adapters.transformers_embedding import Embedding
@@ -102,7 +102,7 @@ class TransformersAdapter(Adapter):
             text = f"task key {useless[0]!r} has no meaning for this model's task, which knows {known}"
             raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, text, useless[0])
         loader = Loader(self.require, folder, source, bool(code))
-        self._inference = loader.torch.inference_mode
+        self._torch, self._device = loader.torch, loader.device
         self._head = head(loader)
         self.decoupled = self.parameters = isinstance(self._head, TextGeneration)
         inputs = interface.declared(self._head.inputs, source.inputs, ErrorKind.INPUT_SPEC)
@@ -124,12 +124,16 @@ class TransformersAdapter(Adapter):
         assert isinstance(self._head, TextGeneration), "only that is decoupled"  # noqa: S101 - a fault of ours
         return self._head.stream(inputs, parameters)
 
+    def lost(self) -> bool:
+        """Whether the GPU is."""
+        return torch_program.is_lost(self._torch, self._device)
+
     def close(self) -> None:
         """Let go of the model."""
         self._head.close()
 
     def _answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        with self._inference():
+        with self._torch.inference_mode():
             return self._head.answer(inputs)
 
     def _rows_are_apart(self, loader: Loader) -> bool:

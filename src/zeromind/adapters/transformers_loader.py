@@ -58,7 +58,10 @@ class Loader:
             text = f"{self.name} lacks the weights {', '.join(absent[:3])}, so that it cannot serve as {kind}: choose another 'task'"
             raise ZeroMindError(ErrorKind.LOAD_FAILED, text, self.name)
         self.half = model.dtype.itemsize < 4
-        return model.eval().to(self.device)
+        try:
+            return model.eval().to(self.device)
+        except self.torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
 
     def tokenizer(self) -> Any:
         """The tokenizer, which pads with some token in any case."""

@@ -14,14 +14,18 @@ from zeromind.tensors import Tensor
 _SHAPES_KEPT = 256
 
 
-def surroundings(threads: int, device: str) -> None:
+def surroundings(threads: int) -> None:
     """Set what JAX's native parts read from the environment when they start; hence before the first import of JAX."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PJRT_NPROC", str(threads))
     # JAX would take three quarters of a GPU's memory at once, and other workers live on it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if device == "cpu":
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def only_cpu(jax: Any) -> None:
+    """Have JAX start for the processor alone, if it has not started yet: it would take memory of every GPU that it sees."""
+    # Not by the environment, which processes inherit that are to compute on a GPU.
+    jax.config.update("jax_platforms", "cpu")
 
 
 def function(programs: Any, *given: Any) -> Function:
@@ -36,6 +40,11 @@ def function(programs: Any, *given: Any) -> Function:
                 programs.clear_cache()
                 shapes.clear()
             shapes.add(shape)
-        return [np.asarray(each) for each in programs(*given, *arrays)]
+        try:
+            return [np.asarray(each) for each in programs(*given, *arrays)]
+        except RuntimeError as error:
+            if "RESOURCE_EXHAUSTED" in str(error):  # as XLA's status is called
+                raise MemoryError(str(error)) from error
+            raise
 
     return run

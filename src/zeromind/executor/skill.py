@@ -80,6 +80,11 @@ class Skill:
         """Whether there is something to do before the model runs that may be done beside it."""
         return bool(self._input_filters)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the model cannot answer any more in this process; to be asked after a fault."""
+        return self._adapter.lost()
+
     def run(self, groups: Sequence[Group]) -> list[Group]:
         """The answers to all requests of the groups, in their order, perhaps cut into other groups.
 

@@ -12,6 +12,7 @@ from zeromind import importing
 from zeromind.datatypes import as_bytes
 
 TEXTS = ["the cat sat", "a dog in Paris runs very far", "é", "Paris", "the cat sat on the mat, and the dog ran"]
+LINES = ["the cat sat on the mat", "ein Löwe schläft", "日本語 😀 und mehr", "the dog"]
 WEIGHTS = "model.safetensors"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40}
@@ -55,6 +56,24 @@ def save_bert(folder, kind, labels=("O", "B-LOC", "I-LOC"), **more):
     model = getattr(transformers, kind)(config)
     model.save_pretrained(folder)
     return model.eval()
+
+
+def save_gpt2(folder, **more):
+    """A GPT-2 of random weights whose tokens are bytes and pairs of them, so that a character may be several."""
+    _, transformers = libraries()
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(LINES, trainer)
+    end = {"eos_token": "<end>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **end).save_pretrained(folder)
+    size = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 300}
+    config = transformers.GPT2Config(**size, initializer_range=0.5, bos_token_id=0, eos_token_id=0, **more)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
 
 
 def pipeline(task, folder, **more):
