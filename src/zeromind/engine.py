@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from zeromind import scratch
 from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -38,9 +39,11 @@ class Engine:
         self.config = config
         self._journal = Journal(config.state_dir) if config.state_dir else None
         self.trace = Trace(config.trace_file)
-        self.registry = Registry(config, self._journal, self.trace)
+        self._scratch = scratch.Scratch()
+        self.registry = Registry(config, self._journal, self.trace, self._scratch)
         self._stopping = False
         self._starting: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
         self.logging = LogSettings()
@@ -51,6 +54,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to load the configured tasks, one beside the other; the pool answers meanwhile."""
+        self._sweeping = asyncio.create_task(self._sweep())
         self._starting = asyncio.create_task(self._load_configured())
         self._starting.add_done_callback(lambda _: self._changed())
 
@@ -166,8 +170,8 @@ class Engine:
         with self._accepted():
             return await asyncio.shield(self.registry.load_model(name, config, files))
 
-    def unload_model(self, name: str) -> asyncio.Task[None]:
-        """Begin to unload a model; what is returned ends when that is remembered, before the model has gone. Raises MODEL_NOT_FOUND."""
+    def unload_model(self, name: str) -> asyncio.Future[None]:
+        """Begin to unload a model; what is returned is done when that is remembered, before the model has gone. Raises MODEL_NOT_FOUND."""
         with self._accepted():
             return self.registry.unload(name)
 
@@ -199,7 +203,10 @@ class Engine:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
+        if self._sweeping is not None:
+            await self._sweeping
         await self.registry.close()
+        await asyncio.to_thread(self._scratch.close)
         self.regions.unregister()
         self.trace.write()
         if self._journal is not None:
@@ -212,6 +219,10 @@ class Engine:
     async def _load_configured(self) -> None:
         tasks = self._journal.restore(self.config.tasks) if self._journal else [(task, True) for task in self.config.tasks]
         await asyncio.gather(*(self._load_one(source, trusted) for source, trusted in tasks))
+
+    async def _sweep(self) -> None:
+        for folder in await asyncio.to_thread(scratch.sweep):
+            _log.warning("a server that was killed had left %s: it is removed", folder)
 
     async def _load_one(self, source: Mapping[str, Any], trusted: bool) -> None:
         name = source.get("id")

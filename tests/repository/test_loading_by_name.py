@@ -123,7 +123,7 @@ def test_a_clients_model_is_known_from_the_moment_of_its_unload(engine):
     async def body(made):
         await made.load({**SUM, "id": "mine"})
         for _ in range(3):
-            made.unload_model("mine")
+            await made.unload_model("mine")
             await made.load_model("mine")
             assert (await total(made, "mine")).outputs["sum"].tolist() == [3]
 
@@ -311,16 +311,19 @@ def test_what_was_acknowledged_survives(engine, tmp_path):
         engine(body, SUM, LAB, **state)
 
 
-def test_what_is_dropped_while_it_is_remembered_can_be_loaded_again(engine, tmp_path):
+def test_what_is_dropped_while_it_is_remembered_was_loaded_and_can_be_loaded_again(engine, tmp_path):
     async def body(made):
         gate = threading.Event()
         made._journal._thread.submit(gate.wait)  # a slow disk
         loading = asyncio.create_task(made.load(SUM))
-        await until(lambda: states(made).get("sum") == "READY")
+        await until(lambda: "sum" in states(made) and made.registry.get("sum").load_time)
         dropping = asyncio.create_task(made.drop("sum"))
-        await until(lambda: not made.registry.models())
+        asking = asyncio.create_task(total(made))
+        await asyncio.sleep(0.05)
+        assert states(made) == {"sum": "LOADING"}  # nobody sees what may yet fail
         gate.set()
         await asyncio.gather(loading, dropping)
+        await asyncio.gather(asking, return_exceptions=True)
         assert states(made) == {"sum": "UNAVAILABLE"}
         await made.load_model("sum")
         assert (await total(made)).outputs["sum"].tolist() == [3]
@@ -362,16 +365,17 @@ def test_a_model_is_served_from_files_that_came_with_it_while_it_is_there(engine
         for broken in ({"file:../x": b""}, {"file:1/model.onnx": b"no model"}, {"1/model.py": (models / "sum.py").read_bytes()}):
             with pytest.raises(ZeroMindError):
                 await made.load_model("sent", {"backend": "onnx" if "1/model.py" not in broken else "python"}, broken)
-        assert list(tmp_path.iterdir()) == []
+        (own,) = tmp_path.iterdir()
+        assert list(own.iterdir()) == []
         for _ in range(2):
             await made.load_model("sent", json.dumps({"backend": "onnxruntime", "max_batch_size": 2}), files)
             assert (await made.infer("sent", lambda _: InferRequest({"x": data}))).outputs["y"].tolist() == [[2, 2, 2, 2]]
         await gone_retired(made)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(list(own.iterdir())) == 1
         await made.unload_model("sent")
         await gone(made, "sent")
         await asyncio.gather(*made.registry._tasks)
-        assert (list(tmp_path.iterdir()), made.index()) == ([], [])
+        assert (list(own.iterdir()), made.index()) == ([], [])
         await made.load_model("sent", {"model_type": "onnx"}, files)
 
     engine(body, allow_file_override=True)

@@ -6,19 +6,22 @@ import pytest
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.repository.upload import Upload
+from zeromind.scratch import Scratch
 
 
 @pytest.fixture
-def upload():
-    made = []
+def scratch(tmp_path, monkeypatch):
+    """A folder for temporary files of our own, and in it one server's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = Scratch()
+    yield made
+    made.close()
+    assert list(tmp_path.iterdir()) == []
 
-    def make(*names):
-        made.append(Upload({name: name.encode() for name in names}))
-        return made[-1]
 
-    yield make
-    for one in made:
-        one.remove()
+@pytest.fixture
+def upload(scratch):
+    return lambda *names: Upload({name: name.encode() for name in names}, scratch)
 
 
 def test_files_lie_in_a_private_folder_until_they_are_removed(upload):
@@ -48,22 +51,21 @@ def test_the_model_is_found_among_them(upload, names, model):
 @pytest.mark.parametrize(
     "name", ["", ".", "/etc/x", "../x", "1/../../x", "1//x", "1/./x", "1/", "a\0b", "a\nb", "a\\b", "x" * 600, "file:/x", "y" * 300]
 )
-def test_a_path_that_leads_elsewhere_is_refused(name):
+def test_a_path_that_leads_elsewhere_is_refused(upload, name):
     with pytest.raises(ZeroMindError) as caught:
-        Upload({"1/model.onnx": b"", name: b""})
+        upload("1/model.onnx", name)
     assert caught.value.kind is ErrorKind.REQUEST_ATTRIBUTE
 
 
-def test_a_file_that_is_anothers_folder_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for files in ({"a": b"", "a/b": b""}, {"a": b"", "file:a": b""}):
+def test_a_file_that_is_anothers_folder_leaves_nothing(upload, tmp_path):
+    for names in (["a", "a/b"], ["a", "file:a"]):
         with pytest.raises(ZeroMindError) as caught:
-            Upload(files)
+            upload(*names)
         assert caught.value.kind is ErrorKind.REQUEST_ATTRIBUTE
-    assert list(tmp_path.iterdir()) == []
+    assert [list(root.iterdir()) for root in tmp_path.iterdir()] == [[]]
 
 
 @pytest.mark.parametrize("count", [0, 1001])
-def test_their_number_is_bounded(count):
+def test_their_number_is_bounded(upload, count):
     with pytest.raises(ZeroMindError, match="1 to 1000 files"):
-        Upload({str(number): b"" for number in range(count)})
+        upload(*map(str, range(count)))

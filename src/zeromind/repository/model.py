@@ -91,6 +91,7 @@ class Model:
             interfaces = await asyncio.gather(*self._loading)
             self.memory_consumed = await self.memory()
             self.gpu_memory = await asyncio.get_running_loop().run_in_executor(None, gpus.held, self._pids())
+            self.load_time = time.perf_counter() - start
             if self.life.state is State.LOADING:
                 self._accepting = True
                 await accept()
@@ -107,7 +108,6 @@ class Model:
             self._fail(known)
             raise known from None
         self.interface = interfaces[0]
-        self.load_time = time.perf_counter() - start
         if self.life.state is State.DROPPING:  # cancelled in the moment between
             await self._stop_workers()
             self._finish_drop()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import logging
 import time
 import weakref
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
@@ -23,9 +22,12 @@ from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
 from zeromind.repository.ordering import order_for
 from zeromind.repository.plan import Base, Plan, again, changed, unknown
+from zeromind.repository.turn import Load, Turn
 from zeromind.repository.upload import Upload
+from zeromind.scratch import Scratch
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 STATES = {
     State.LOADING: "LOADING",
@@ -40,17 +42,18 @@ STATES = {
 class Registry:
     """Which models are served. An id is taken from the moment its load is accepted until its drop has ended."""
 
-    def __init__(self, config: PoolConfig, journal: Journal | None = None, trace: Trace | None = None) -> None:
+    def __init__(
+        self, config: PoolConfig, journal: Journal | None = None, trace: Trace | None = None, scratch: Scratch | None = None
+    ) -> None:
         self._config = config
         self._journal = journal
         self._trace = trace or Trace()
+        self._scratch = scratch or Scratch()
         self._models: dict[str, Model] = {}
-        self._coming: dict[str, Model] = {}
-        """Those that load to take the place of one that serves."""
         self._leaving: set[Model] = set()
         """Those whose place was taken and that still have requests."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._turns: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
         self._closed = False
         self.catalogue = Catalogue(config.tasks)
         self.failed: dict[str, ZeroMindError] = {}
@@ -60,9 +63,9 @@ class Registry:
         """The ids of the models that are ready, sorted."""
         return sorted(name for name, model in self._models.items() if model.life.state is State.READY)
 
-    def check_sum(self) -> str:
-        """MD5 of the JSON text of the sorted ids: the original's sign that the list has changed."""
-        return hashlib.md5(json.dumps(self.ids()).encode(), usedforsecurity=False).hexdigest()
+    def check_sum(self, ids: Sequence[str] | None = None) -> str:
+        """MD5 of the JSON text of sorted ids, by default of all: the original's sign that the list has changed."""
+        return hashlib.md5(json.dumps(self.ids() if ids is None else ids).encode(), usedforsecurity=False).hexdigest()
 
     def models(self) -> list[Model]:
         """Every model that is here, whatever its state, in the order of loading."""
@@ -86,9 +89,11 @@ class Registry:
         With ``remember`` the journal holds the task before this returns.
         """
         task = Task.parse(source)
-        if task.id in self._models:
-            raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {task.id!r} is loaded already: drop it first, or use another id", task.id)
-        return await self._load_first(self._made(task, Plan(source, trusted, remember, source)))
+        self._check_free(task.id)
+        turn = self._turn(task.id)
+        async with turn.load(task.id) as load:
+            self._check_free(task.id)
+            return await self._load_first(load, self._made(task, Plan(source, trusted, remember, source)))
 
     async def load_model(self, name: str, config: Mapping[str, Any] | str | None = None, files: Mapping[str, bytes] | None = None) -> Model:
         """Load a task by its name, perhaps with changes, perhaps beside one that serves; loads of one name wait for each other.
@@ -100,11 +105,11 @@ class Registry:
             raise ZeroMindError(ErrorKind.NOT_SUPPORTED, text)
         if files and config is None:
             raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, "override files must come with a configuration: the parameter 'config'")
-        turn = self._turns.setdefault(name, asyncio.Lock())
-        async with turn:
-            upload = await asyncio.to_thread(Upload, files) if files else None
+        turn = self._turn(name)
+        async with turn.load(name) as load:
+            upload = await asyncio.to_thread(Upload, files, self._scratch) if files else None
             try:
-                return await self._load_next(name, config, upload)
+                return await self._load_next(load, name, config, upload)
             except BaseException as error:
                 if upload is not None:
                     upload.remove()
@@ -113,26 +118,36 @@ class Registry:
                 raise
 
     async def drop(self, task_id: str, forget: bool = False) -> tuple[float, int]:
-        """Drop a model: the seconds that it took and the bytes that its workers held. Raises MODEL_NOT_FOUND."""
-        start = time.perf_counter()
-        models = [self.get(task_id), *(self._coming[name] for name in (task_id,) if name in self._coming)]
-        held = await asyncio.gather(*(model.drop() for model in models), return_exceptions=True)
-        for model in models:
-            self._remove(model)
-        if isinstance(held[0], BaseException):
-            raise held[0]
-        if forget and self._journal is not None:
-            await self._journal.dropped(task_id)
-        return time.perf_counter() - start, held[0]
+        """Drop a model: the seconds that it took and the bytes that its workers held. Loads of it that came before are given up.
 
-    def unload(self, name: str) -> asyncio.Task[None]:
-        """Begin to drop a model; the task ends when that is remembered. Raises MODEL_NOT_FOUND for a name that nothing is known of."""
-        model = self._models.get(name)
-        if model is None and name not in self.catalogue:
+        Raises MODEL_NOT_FOUND, or STORAGE where the pool cannot remember that: then the model stays.
+        """
+        start = time.perf_counter()
+        turn = self._turn(task_id)
+        overtook = turn.overtake()
+        if not overtook and self.get(task_id).life.state is State.DROPPING:
+            raise _going(task_id)
+        async with turn.lock:
+            model = self._models.get(task_id)
+            ready = model is not None and model.life.may(State.DROPPING)
+            if not ready and not overtook:  # another drop was faster
+                raise _going(task_id)
+            if forget:
+                await self._remember_drop(task_id)
+            if model is not None and ready:
+                model.leave()
+        held = await self._ended(model) if model is not None and ready else 0
+        return time.perf_counter() - start, held
+
+    def unload(self, name: str) -> asyncio.Future[None]:
+        """Begin to drop a model; what is returned is done when that is remembered. Loads of it that came before are given up.
+
+        Raises MODEL_NOT_FOUND for a name that nothing is known of.
+        """
+        turn = self._turn(name)
+        if not turn.overtake() and name not in self._models and name not in self.catalogue:
             raise unknown(name)
-        if model is not None and model.life.may(State.DROPPING):
-            self._aside(self._dropped(name))
-        return asyncio.create_task(self._remember_drop(name))
+        return asyncio.shield(self._aside(self._unloaded(name, turn)))
 
     def index(self, ready: bool = False) -> list[dict[str, str]]:
         """Every model that is here, was to be here or can be loaded by its name, as ``Engine.index`` has it, sorted by name."""
@@ -159,25 +174,33 @@ class Registry:
     async def close(self) -> None:
         """Drop everything at once, and load nothing more; what still runs is answered SHUTTING_DOWN."""
         self._closed = True
-        models = [model for model in (*self.models(), *self._coming.values(), *self._leaving) if model.life.state is not State.FAILED]
+        loading = [load.model for turn in self._turns.values() for load in turn.loads if load.model is not None]
+        models = {*self.models(), *loading, *self._leaving}
         fault = ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool stopped before the model answered: ask another one")
         await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for model in models:
             _clean(model)
         self._models.clear()
 
-    async def _load_next(self, name: str, config: Mapping[str, Any] | str | None, upload: Upload | None) -> Model:
+    def _turn(self, name: str) -> Turn:
+        return self._turns.setdefault(name, Turn())
+
+    def _check_free(self, name: str) -> None:
+        if name in self._models:
+            raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {name!r} is loaded already: drop it first, or use another id", name)
+
+    async def _load_next(self, load: Load, name: str, config: Mapping[str, Any] | str | None, upload: Upload | None) -> Model:
         """What ``load_model`` does when its turn has come."""
         old = self._models.get(name)
-        while old is not None and old.life.state in (State.LOADING, State.DROPPING):
-            await old.settled()
-            old = self._models.get(name)
         if old is not None and old.life.state is not State.READY:
-            self._remove(old)  # which whoever dropped it has not come to yet
+            await old.settled()
+            self._remove(old)  # which whoever dropped it may not have come to yet
             old = None
+        load.check()  # a drop may have come during all this
         model = self._made(*self._planned(name, old, config, upload))
-        return await (self._load_first(model) if old is None else self._load_beside(old, model))
+        return await (self._load_first(load, model) if old is None else self._load_beside(load, old, model))
 
     def _planned(self, name: str, old: Model | None, config: Mapping[str, Any] | str | None, upload: Upload | None) -> tuple[Task, Plan]:
         """What is to be loaded under a name."""
@@ -203,39 +226,24 @@ class Registry:
             raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
         return Model(task, order_for(task, plan, self._config), self._config, self._trace.sampler(task.id), plan)
 
-    async def _load_first(self, model: Model) -> Model:
+    async def _load_first(self, load: Load, model: Model) -> Model:
         """Load a model whose id is free."""
         name = model.task.id
-        self._models[name] = model
+        self._models[name] = load.model = model
         try:
-            await model.load()
-            await self._remember(model)
+            await model.load(lambda: self._remember(model))
         except BaseException:
-            if model.life.may(State.DROPPING):  # loaded, but not remembered
-                await model.drop()
             self._remove(model)
             raise
         self.failed.pop(name, None)
-        if self._models.get(name) is model:  # it may have been dropped while it was remembered
-            self.catalogue.forget(name)
+        self.catalogue.forget(name)
         return model
 
-    async def _load_beside(self, old: Model, model: Model) -> Model:
+    async def _load_beside(self, load: Load, old: Model, model: Model) -> Model:
         """Load a model that takes the place of one that serves; if it does not load, that one stays."""
-        name = model.task.id
-        self._coming[name] = model
-        try:
-            await model.load()
-            await self._remember(model)
-        except BaseException:
-            if model.life.may(State.DROPPING):
-                await model.drop()
-            raise
-        finally:
-            del self._coming[name]
-        if model.life.state is not State.READY:
-            raise ZeroMindError(ErrorKind.LOAD_CANCELLED, f"model {name!r} was dropped while it loaded", name)
-        self._models[name] = model
+        load.model = model
+        await model.load(lambda: self._remember(model))
+        self._models[model.task.id] = model
         self._leaving.add(old)
         self._aside(self._retired(old))
         return model
@@ -247,9 +255,19 @@ class Registry:
             self._leaving.discard(model)
             _clean(model)
 
-    async def _dropped(self, name: str) -> None:
-        with contextlib.suppress(ZeroMindError):  # another drop was faster
-            await self.drop(name)
+    async def _unloaded(self, name: str, turn: Turn) -> None:
+        async with turn.lock:
+            await self._remember_drop(name)
+            model = self._models.get(name)
+            if model is not None and model.life.may(State.DROPPING):
+                model.leave()
+                self._aside(self._ended(model))
+
+    async def _ended(self, model: Model) -> int:
+        try:
+            return await model.end()
+        finally:
+            self._remove(model)
 
     async def _remember(self, model: Model) -> None:
         plan = model.plan
@@ -274,11 +292,16 @@ class Registry:
                 self.catalogue.keep(name, model.plan.source)
         _clean(model)
 
-    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done that nobody waits for before the pool closes."""
+    def _aside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Have something done that the pool waits for when it closes, whoever else does."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _going(name: str) -> ZeroMindError:
+    return ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {name!r} is being dropped already", name)
 
 
 def _entry(name: str, state: str, reason: str) -> dict[str, str]:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.limits import ARCHIVES
+from zeromind.scratch import Scratch
 
 PREFIX = "file:"
 """What stands before a path where files are sent among other parameters."""
 _VERSION = "1"
+_CLIENTS = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+"""What goes wrong because of the paths; anything else is the disk's."""
 
 
 class Upload:
-    """A folder with these files, by their paths in it. It blocks. Raises REQUEST_ATTRIBUTE for a path that cannot be."""
+    """A folder with these files, by their paths in it. It blocks. Raises REQUEST_ATTRIBUTE for a path that cannot be, STORAGE."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], scratch: Scratch) -> None:
         if not 0 < len(files) <= ARCHIVES.files:
             raise _wrong(f"a model may be sent in 1 to {ARCHIVES.files} files, not in {len(files)}")
         self._paths = sorted(_checked(name.removeprefix(PREFIX)) for name in files)
-        self.folder = Path(tempfile.mkdtemp(prefix="zeromind-")).resolve()  # which nobody else may enter
+        self.folder = Path()
         try:
+            self.folder = scratch.folder("sent-")
             for name, data in files.items():
                 path = self.folder / _checked(name.removeprefix(PREFIX))
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +35,10 @@ class Upload:
                     file.write(data)
         except OSError as error:
             self.remove()
-            raise _wrong(f"the model's files cannot be written: {error.strerror}; no file may be another's folder") from None
+            text = f"the model's files cannot be written: {error.strerror}"
+            if error.errno in _CLIENTS:
+                raise _wrong(f"{text}; no file may be another's folder, or have a longer name than the system takes") from None
+            raise ZeroMindError(ErrorKind.STORAGE, f"{text}; see that the pool's folder for temporary files has room") from None
 
     @property
     def model_file(self) -> str:
@@ -45,7 +52,8 @@ class Upload:
 
     def remove(self) -> None:
         """Delete the files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.name:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _checked(name: str) -> PurePosixPath:
