@@ -55,7 +55,7 @@ def skill(models, tmp_path):
         file = tmp_path / "skill.py"
         file.write_text(SKILL.format(body=body, shape=shape))
         task = {"id": "t", "model_type": "python", "model_file": str(file), **task}
-        return Order(task, str(file), (str(models),), False, True, filter_folders=(str(tmp_path / "filters"),))
+        return Order(task, str(file), (str(models),), False, True, filter_folders=(str(tmp_path / "filters"),), writes=(str(tmp_path),))
 
     return build
 

@@ -13,6 +13,9 @@ class Order:
 
     ``model_file`` is the located path; ``trusted`` says that the operator wrote the task, so that its paths may lie anywhere;
     ``allow_code`` is the operator's word that the file may run code; ``threads`` is how many the framework may use.
+
+    ``confine`` to ``memory_bytes`` say how a worker process is confined (``Confinement``): ``network`` is "auto", "open" or "closed",
+    ``scratch`` the folder in which it gets one of its own, empty = the system's; ``environment`` is chosen from the server's if None.
     """
 
     task: Mapping[str, Any]
@@ -25,10 +28,17 @@ class Order:
     filter_folders: tuple[str, ...] = ()
     threads: int = 1
     debug: bool = False
+    confine: str = "auto"
+    network: str = "auto"
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    scratch: str = ""
+    environment: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a frame; ``from_json`` is its inverse."""
-        return {**dataclasses.asdict(self), "task": dict(self.task)}
+        return {**dataclasses.asdict(self), "task": dict(self.task), "environment": None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Order:

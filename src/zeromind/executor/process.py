@@ -7,18 +7,21 @@ import contextlib
 import dataclasses
 import logging
 import math
-import os
+import shutil
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor import frames, layout
+from zeromind.executor import environment, frames, layout
 from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
 from zeromind.executor.child import Child, ending
+from zeromind.executor.confinement import Confinement
 from zeromind.executor.group import Answer, Group, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
@@ -34,7 +37,6 @@ _STOP_GRACE_S = 2.0
 _CEASED_S = 5.0
 """How long no large batch came when their memory goes back: to have it anew costs several times what it takes to fill it."""
 _READ_BYTES = 1 << 16
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,6 +59,7 @@ class ProcessExecutor:
         self._link: socket.socket | None = None
         self._arena: Arena | None = None
         self._pulse: Pulse | None = None
+        self._scratch: Path | None = None
         self._stopping = self._killed = self._still = False
         self._layout: Layout | None = None
         self._free = list(range(SLOTS))
@@ -71,6 +74,8 @@ class ProcessExecutor:
         """Whether it has answered anything."""
         self.fault: ZeroMindError | None = None
         """Why it died."""
+        self.free: Mapping[str, bool] = {}
+        """What the process can do that a confined one cannot (``confinement.found``)."""
 
     async def start(self, timeout_s: float) -> Interface:
         """Start the process and load the model. Raises what loading raised, LOAD_FAILED if the process died or took too long."""
@@ -91,6 +96,7 @@ class ProcessExecutor:
             await self.stop()
             raise frames.fault_from_json(message["fault"])
         self._interface = Interface.from_json(message["interface"])
+        self.free = message["free"]
         self._batches = Wire(self._interface, inputs=True)
         self._answers = Wire(self._interface, inputs=False)
         assert self._arena is not None, "it has started"  # noqa: S101 - a fault of ours
@@ -160,6 +166,8 @@ class ProcessExecutor:
         if self._child is not None and not await self._child.wait(_STOP_GRACE_S):
             self.kill()
             await self._child.wait()
+        if self._scratch is not None:
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
         self._fail(ZeroMindError(ErrorKind.WORKER_CRASHED, "the model's worker was ended before it answered"))
 
     def memory(self) -> int:
@@ -183,8 +191,10 @@ class ProcessExecutor:
                 mine.setblocking(False)
                 self._arena = Arena.create()
                 descriptors = theirs.fileno(), self._arena.descriptor
-                command = sys.executable, "-m", "zeromind.executor.worker", *map(str, descriptors)
-                self._child = Child(str(self._order.task["id"]), command, descriptors, _environment(self._order.threads))
+                self._scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=self._order.scratch or None)).resolve()
+                cell = Confinement.of(self._order, self._scratch).to_json()
+                command = sys.executable, "-m", "zeromind.executor", *map(str, descriptors), cell
+                self._child = Child(str(self._order.task["id"]), command, descriptors, environment.of_worker(self._order, self._scratch))
         except BaseException as error:
             mine.close()
             if isinstance(error, OSError):
@@ -388,8 +398,3 @@ async def _read(link: socket.socket, size: int) -> bytes:
             raise EOFError
         data += part
     return bytes(data)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    # PYTHONSAFEPATH: a file in the working directory must not pass for a module of the standard library.
-    return {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), **os.environ, "PYTHONSAFEPATH": "1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ _FAILED = "the model failed on this input"
 class Skill:
     """One model with its filters. Loading raises ZeroMindError; ``run`` never raises: faults are in what it gives."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, admitted: Callable[[bool], None] | None = None) -> None:
+        """Load it; ``admitted`` is told whether the file carries code, before anything of it is loaded."""
         task = Task.parse(order.task)
         plugins = Plugins(order.adapter_folders, order.filter_folders)
         file = ModelFile(Path(order.model_file))
         adapter_class = _choose(plugins, task.model_type, file)
-        _permit(adapter_class, file, order)
+        code = _permit(adapter_class, file, order)
+        if admitted is not None:
+            admitted(code)
         check_options(adapter_class, task.options)
         inputs, outputs = spec_file.beside(file)
         inputs, outputs = task.inputs or inputs, task.outputs or outputs
@@ -248,8 +251,8 @@ def _choose(plugins: Plugins, model_type: str, file: ModelFile) -> type[Adapter]
     raise ZeroMindError(ErrorKind.MODEL_TYPE_UNKNOWN, text)
 
 
-def _permit(adapter: type[Adapter], file: ModelFile, order: Order) -> None:
-    """Refuse what the pool's rules forbid, before anything of the file is loaded."""
+def _permit(adapter: type[Adapter], file: ModelFile, order: Order) -> bool:
+    """Refuse what the pool's rules forbid, before anything of the file is loaded; whether it carries code."""
     if order.model_types and adapter.name not in order.model_types:
         allowed = ", ".join(order.model_types)
         raise ZeroMindError(ErrorKind.MODEL_TYPE_NOT_ALLOWED, f"this pool serves only {allowed}, not {adapter.name!r}", adapter.name)
@@ -261,6 +264,7 @@ def _permit(adapter: type[Adapter], file: ModelFile, order: Order) -> None:
             "configuration, --allow-code on the command line, or its folder among the pool's 'code_roots'",
             adapter.name,
         )
+    return bool(danger)
 
 
 def _rename(specs: Iterable[TensorSpec], uses: Mapping[str, Any], side: str) -> tuple[tuple[TensorSpec, ...], dict[str, str]]:

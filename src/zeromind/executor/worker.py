@@ -1,4 +1,4 @@
-"""The program of a worker process: ``python -m zeromind.executor.worker SOCKET ARENA``.
+"""The program of a worker process, once ``zeromind.executor.__main__`` has confined it.
 
 It reads frames from the inherited socket: one order, then batches, whose tensors lie in the inherited arena; it ends when the socket
 does, so that it never outlives the server.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import queue
@@ -23,7 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor import frames, layout
+from zeromind.executor import confinement, frames, layout
 from zeromind.executor.arena import SLOT_BYTES, Arena
 from zeromind.executor.group import Group
 from zeromind.executor.layout import Layout
@@ -47,15 +48,15 @@ _TOO_LATE = ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
 
-def main() -> None:
-    """Serve one skill over the socket and the arena whose descriptors the command line names."""
+def main(link_descriptor: int, arena_descriptor: int) -> None:
+    """Serve one skill over the inherited socket and arena."""
     # The terminal's Ctrl-C goes to the server, which lets accepted requests finish before it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_the_server()
     # A framework that prints must not write where the server's own output goes.
     os.dup2(2, 1)
-    with socket.socket(fileno=int(sys.argv[1])) as link:
-        serve(link, Arena(int(sys.argv[2])))
+    with socket.socket(fileno=link_descriptor) as link:
+        serve(link, Arena(arena_descriptor))
 
 
 def _die_with_the_server() -> None:
@@ -94,17 +95,23 @@ def _kind(skill: Skill) -> type[_Loop]:
 def _loaded(link: socket.socket, order: Order) -> Skill | None:
     """The skill, or nothing once the other side has been told why there is none."""
     try:
-        skill = Skill(order)
+        skill = Skill(order, functools.partial(_admit, order))
     except ZeroMindError as error:
         known = error
     except Exception:
         _log.exception("loading failed")
         known = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
     else:
-        link.sendall(frames.pack({"interface": skill.interface.to_json()}))
+        link.sendall(frames.pack({"interface": skill.interface.to_json(), "free": confinement.found()}))
         return skill
     link.sendall(frames.pack({"fault": frames.fault_to_json(known)}))
     return None
+
+
+def _admit(order: Order, code: bool) -> None:
+    """What has no code has no use for a network, even where code would be allowed."""
+    if order.confine != "off" and order.network == "auto" and not code:
+        confinement.close_network()
 
 
 class _Loop:
@@ -283,7 +290,3 @@ def _read(link: socket.socket, size: int) -> bytearray:
             raise EOFError
         view = view[count:]
     return data
-
-
-if __name__ == "__main__":
-    main()
