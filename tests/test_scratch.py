@@ -1,0 +1,58 @@
+"""Temporary folders of servers that end as they should, of others that were killed, and of those that still run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zeromind import scratch
+from zeromind.scratch import Scratch
+
+HOLDER = """
+import sys, time
+from zeromind.scratch import Scratch
+made = Scratch()
+print(made.folder("sent-"), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def tmp(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_folders_are_private_and_go_at_the_end(tmp):
+    made = Scratch()
+    assert list(tmp.iterdir()) == []
+    folders = [made.folder("a-"), made.folder()]
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 2
+    (folders[0] / "file").write_text("x")
+    assert scratch.sweep() == []
+    made.close()
+    assert list(tmp.iterdir()) == []
+    assert made.folder().is_dir()
+    made.close()
+    made.close()
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp):
+    (tmp / "zeromind-pool-file").write_text("no folder")
+    (tmp / "zeromind-other").mkdir()
+    (tmp / "elsewhere").mkdir()
+    (tmp / "zeromind-pool-link").symlink_to(tmp / "elsewhere")
+    own = Scratch()
+    mine = own.folder()
+    environment = {**os.environ, "TMPDIR": str(tmp)}
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, env=environment, text=True) as holder:
+        theirs = Path(holder.stdout.readline().strip())
+        assert scratch.sweep() == []
+        holder.kill()
+    assert theirs.is_dir()
+    assert scratch.sweep() == [theirs.parent]
+    assert mine.is_dir()
+    own.close()
+    assert sorted(path.name for path in tmp.iterdir()) == ["elsewhere", "zeromind-other", "zeromind-pool-file", "zeromind-pool-link"]
