@@ -19,11 +19,12 @@ class Load:
         self.model: Model | None = None
         """What it loads, from when it has begun."""
 
-    def give_up(self) -> None:
-        """Do not load it, unless that is almost done: then it will be, and whoever wants it gone drops it."""
-        self._given_up = True
+    def give_up(self) -> bool:
+        """Do not load it, unless that is almost done: then whoever wants it gone drops it. Whether nobody had wanted that before."""
+        first, self._given_up = not self._given_up, True
         if self.model is not None:
             self.model.cancel()
+        return first
 
     def check(self) -> None:
         """Raise LOAD_CANCELLED if it was given up before it began."""
@@ -52,7 +53,5 @@ class Turn:
             self.loads.remove(load)
 
     def overtake(self) -> bool:
-        """Give up the loads that have come; whether there were any."""
-        for load in self.loads:
-            load.give_up()
-        return bool(self.loads)
+        """Give up the loads that have come; whether there were any that no other drop had given up."""
+        return any([load.give_up() for load in self.loads])
