@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import tornado.netutil
 import tornado.web
 
+from zeromind.access.guard import Guard
 from zeromind.config.pool import PoolConfig
 from zeromind.console import pages
 from zeromind.engine import Engine
@@ -21,6 +22,7 @@ from zeromind.grpc.frame import PREFACE
 from zeromind.grpc.service import Service
 from zeromind.http import app, envelope, openapi
 from zeromind.http.doorway import Guest
+from zeromind.http.entrance import Entrance
 from zeromind.http.front import Front
 from zeromind.http.listener import Listener
 from zeromind.limits import HttpLimits
@@ -39,29 +41,43 @@ class Server:
 
     def __init__(self, config: PoolConfig) -> None:
         self.config = config
+        self._guard = guard = Guard(config)
         self.engine = Engine(config)
-        self._grpc = grpc_listener.Listener(Service(self.engine), grpc_listener.limits_of(config))
+        self._grpc = grpc_listener.Listener(Service(self.engine, guard.gate, guard.audit), grpc_listener.limits_of(config))
         limits = HttpLimits(body_bytes=config.max_body_bytes)
         guest = Guest(PREFACE, self._grpc.protocol)
-        self._http = Listener(Front(self.engine, _application(self.engine)), limits, self._refusal, "0Mind", guest)
+        entrance = Entrance(guard.gate, guard.audit)
+        front = Front(self.engine, _application(self.engine, entrance), entrance)
+        self._http = Listener(front, limits, self._refusal, "0Mind", guest)
+        guard.gate.on_change(self._http.forget)
+        guard.gate.on_change(self._grpc.forget)
         self._listening: list[asyncio.Task[int]] = []
         self._sockets: list[socket.socket] = []
         self._grpc_sockets: list[socket.socket] = []
         self._signals = 0
 
     def start(self) -> None:
-        """Listen, and begin to load. Raises ConfigError if the address cannot be had."""
-        config = self.config
+        """Listen, and begin to load. Raises ConfigError if the address cannot be had, or must not."""
+        config, guard = self.config, self._guard
+        # Browsers offer both protocols, and h2 is gRPC's here, whose clients offer nothing else.
+        tls, grpc_tls = (guard.tls.context(("http/1.1", "h2")), guard.tls.context(("h2",))) if guard.tls else (None, None)
         self._sockets = _bind(config.host, config.port, "port")
-        self._grpc_sockets = _bind_grpc(config, self._sockets)
-        self._grpc.start(self._grpc_sockets)
-        self._listening = [asyncio.create_task(self._http.listen(sock=sock)) for sock in self._sockets]
+        try:
+            guard.check(sock.getsockname()[0] for sock in self._sockets)
+            self._grpc_sockets = _bind_grpc(config, self._sockets)
+        except ConfigError:
+            for sock in self._sockets:
+                sock.close()
+            raise
+        guard.start()
+        self._grpc.start(self._grpc_sockets, grpc_tls)
+        self._listening = [asyncio.create_task(self._http.listen(sock=sock, tls=tls)) for sock in self._sockets]
         self.engine.start()
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{_shown(self._sockets)}"
+        return f"{'https' if self._guard.tls else 'http'}://{_shown(self._sockets)}"
 
     @property
     def grpc_address(self) -> str:
@@ -96,10 +112,10 @@ class Server:
         self.engine.stop()
 
 
-def _application(engine: Engine) -> tornado.web.Application:
+def _application(engine: Engine, entrance: Entrance) -> tornado.web.Application:
     own = app.own_handlers(engine.config)
     document = openapi.document(app.BUILT_IN, own, [(page.route, page.summary) for page in pages.LISTED])
-    return app.build(engine, pages.rules(document), own, document)
+    return app.build(engine, entrance, pages.rules(document), own, document)
 
 
 def _bind(host: str, port: int, key: str) -> list[socket.socket]:

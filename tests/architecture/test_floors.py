@@ -17,7 +17,7 @@ GROUND = {"errors", "datatypes", "tensors", "importing", "strictjson", "scratch"
 FLOORS = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("config", "codecs", "observe", "pictures", "regions"), 1),
-    **dict.fromkeys(("plugins", "adapters", "filters", "client"), 2),
+    **dict.fromkeys(("access", "plugins", "adapters", "filters", "client"), 2),
     **dict.fromkeys(("scheduler", "executor"), 3),
     "repository": 4,
     "engine": 5,

@@ -139,7 +139,7 @@ def pool(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     task = {"id": "bands", "model_file": "skills/bands.py", "input_filters": {"image": ["image.ImageFilter"]}, "allow_code": True}
-    config = {"id": 7, "code_roots": ["skills"], "handler_folders": ["handlers"], "tasks": [task]}
+    config = {"id": 7, "allowed_hosts": ["pool.example"], "code_roots": ["skills"], "handler_folders": ["handlers"], "tasks": [task]}
     (folder / "pool.json").write_text(json.dumps(config), encoding="utf-8")
     with serve(folder / "pool.json", folder) as running:
         yield running

@@ -1,5 +1,6 @@
 """The pages as a client without JavaScript sees them."""
 
+import html
 import json
 import re
 import shlex
@@ -119,13 +120,13 @@ def test_docs_list_every_fault(pool):
     text = pool.request("/docs")[2].decode()
     assert set(re.findall(r'<tr id="(\w+)"', text)) == {kind.name for kind in ErrorKind}
     for kind, (status, code) in envelope.TABLE.items():
-        assert f'<tr id="{kind.name}"><td class="figure">{code}</td><td class="figure">{status}</td><td>{kind.value}</td>' in text
+        assert f'<tr id="{kind.name}"><td class="figure">{code}</td><td class="figure">{status}</td><td>{html.escape(kind.value)}</td>' in text
 
 
 def test_the_page_is_written_for_the_address_under_which_it_was_reached(pool):
     assert "curl http://pool.example:99/info" in pool.request("/docs", Host="pool.example:99")[2].decode()
     status, headers, _ = pool.request("/docs", Host="<script>")
-    assert (status, headers["Content-Type"]) == (400, "application/json"), "no page is made for what is no host"
+    assert (status, headers["Content-Type"]) == (421, "application/json"), "no page is made for what is no host"
 
 
 def test_examples_are_quoted_for_a_shell():

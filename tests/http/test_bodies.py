@@ -41,7 +41,7 @@ def raw(pool, parts, timeout=10):
 
 
 def head(route, *headers):
-    return "".join(line + "\r\n" for line in (f"POST {route} HTTP/1.1", "Host: x", *headers, "")).encode()
+    return "".join(line + "\r\n" for line in (f"POST {route} HTTP/1.1", "Host: localhost", *headers, "")).encode()
 
 
 @pytest.mark.parametrize("route", ["/model/predict?id=sum", "/model/predict", "/model/load", "/model/list", "/info", "/command/stop"])

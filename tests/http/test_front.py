@@ -48,7 +48,7 @@ def pool(spawn, tmp_path):
 
 def request(value, route="/model/predict?id=slow", extra=""):
     body = json.dumps({"x": [value]})
-    head = f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+    head = f"POST {route} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
 
@@ -117,7 +117,7 @@ def test_a_client_that_left_is_not_worked_for_on_a_long_way_either(pool, tmp_pat
     staged.sendall(request(20))
     seen()
     hasty.sendall(
-        f"POST {route} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n{body}".encode()
+        f"POST {route} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n{body}".encode()
     )
     seen()
     hasty.close()

@@ -136,7 +136,7 @@ def test_a_client_that_leaves_ends_its_stream(pool, folder, waiting):
     body = json.dumps({"text": "lonely", "times": 1_000_000, "pause": 0.01}).encode()
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(
-            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
         data = b""
         while data.count(b"data: ") < 2:  # they come one by one
@@ -150,7 +150,7 @@ def test_a_slow_client_does_not_make_the_server_gather_its_events(pool, folder, 
     body = json.dumps({"text": "x" * 100_000, "times": 2000}).encode()
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(
-            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            b"POST /v2/models/streams/generate_stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
         connection.recv(1)
         assert len(events(pool.post("/v2/models/double/generate_stream", {"x": [1, 2, 3, 4]}))) == 1

@@ -118,6 +118,39 @@ POOL: tuple[Option, ...] = (
     Option("filter_folders", "strings", [], "Where your own filters are: folders of Python files, or installed packages."),
     Option("adapter_folders", "strings", [], "Where your own adapters are: folders of Python files, or installed packages."),
     Option("handler_folders", "strings", [], "Where your own request handlers are: folders of Python files, or installed packages."),
+    Option(
+        "keys_file",
+        "string",
+        "",
+        "File of the API keys that clients need ('zeromind keys add' makes one); empty = none.",
+        flag=True,
+    ),
+    Option(
+        "insecure",
+        "bool",
+        False,
+        "Listen where others can reach the pool although nobody needs a key: everybody may do all.",
+        flag=True,
+    ),
+    Option(
+        "allowed_hosts",
+        "strings",
+        [],
+        "Names by which clients may ask for the pool (Host); '*.example.org' = all beneath that, '*' = any; loopback names always may.",
+    ),
+    Option("allowed_origins", "strings", [], "Origins, such as 'https://app.example.org', whose pages may ask this server (CORS)."),
+    Option(
+        "tls_certificate", "string", "", "File of the certificate and its chain, in PEM: HTTP and gRPC use TLS; empty = none.", flag=True
+    ),
+    Option("tls_key", "string", "", "File of the certificate's private key, in PEM; empty = it is in 'tls_certificate' too.", flag=True),
+    Option(
+        "tls_client_ca",
+        "string",
+        "",
+        "File of the authorities, in PEM, that clients need a certificate of; empty = they need none.",
+        flag=True,
+    ),
+    Option("audit_file", "string", "", "File for a line of JSON on each load, drop, stop and the like; empty = the log alone.", flag=True),
     Option("max_body_bytes", "int", BODY.size, "Largest request body, in bytes; larger ones get 413.", least=1),
     Option("max_queue", "int", 1024, "Most requests that may wait for one model; more get 503.", least=1, most=1 << 20),
     Option("max_queue_bytes", "int", 256 << 20, "Most bytes that requests waiting for one model may hold; more get 503.", least=1),
@@ -132,7 +165,26 @@ POOL: tuple[Option, ...] = (
         flag=True,
     ),
     Option("load_timeout_s", "number", 300, "How long a model may take to load, in seconds.", least=0.1, most=86400),
+    Option(
+        "pre_stop_s",
+        "number",
+        0,
+        "How long the pool still serves when it is asked to stop, but says that it is not ready, so that balancers notice; in seconds.",
+        least=0,
+        most=3600,
+    ),
     Option("drain_s", "number", 10, "How long accepted requests may take to finish when the pool stops, in seconds.", least=0, most=3600),
+    Option(
+        "confine",
+        "string",
+        "auto",
+        "Whether workers give up what no model needs (files, network, system calls): auto = as far as the system lets them; require = load "
+        "nothing where it does not; off.",
+        flag=True,
+        choices=("auto", "require", "off"),
+    ),
+    Option("worker_environment", "strings", [], "Further variables of the server's environment that workers get, by name."),
+    Option("memory_limit_bytes", "int", 0, "How much memory each worker may allocate, in bytes; 0 = no limit.", least=0),
 )
 
 TASK: tuple[Option, ...] = (
@@ -173,6 +225,16 @@ TASK: tuple[Option, ...] = (
     Option("timeout_s", "number", 30, "How long a request may take, waiting included, in seconds.", least=0.001, most=86400),
     Option("device", "string", "auto", "Where the framework computes: auto, cpu, or cuda:N."),
     Option("allow_code", "bool", False, "The operator's word that this file may run code. Clients cannot say it."),
+    Option(
+        "network",
+        "string",
+        "auto",
+        "Whether the worker may use the network: open, closed; auto = only where the model carries code. Clients cannot say it.",
+        choices=("auto", "open", "closed"),
+    ),
+    Option("reads", "strings", [], "Further files and folders that the worker may read. Clients cannot say it."),
+    Option("writes", "strings", [], "Further files and folders that the worker may change. Clients cannot say it."),
+    Option("memory_limit_bytes", "int", 0, "How much memory the worker may allocate, in bytes; 0 = as the pool says.", least=0),
     Option("max_batch_size", "int", 32, "Most rows of waiting requests that are joined into one call of the model.", least=1, most=65536),
     Option(
         "max_queue_delay_us", "number", 0, "How long an idle worker waits for a batch to fill, in microseconds.", least=0, most=60_000_000

@@ -14,6 +14,7 @@ from zeromind.errors import ConfigError
 
 _KNOWN: dict[str, Option] = {option.key: option for option in POOL}
 _MOST_BYTES = 16 << 20
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -35,13 +36,25 @@ class PoolConfig:
     filter_folders: tuple[str, ...]
     adapter_folders: tuple[str, ...]
     handler_folders: tuple[str, ...]
+    keys_file: Path | None
+    insecure: bool
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    tls_certificate: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
+    audit_file: Path | None
     max_body_bytes: int
     max_queue: int
     max_queue_bytes: int
     allow_shared_memory: bool
     allow_file_override: bool
     load_timeout_s: float
+    pre_stop_s: float
     drain_s: float
+    confine: str
+    worker_environment: tuple[str, ...]
+    memory_limit_bytes: int
     given: frozenset[str]
     """The keys that were set anywhere."""
 
@@ -65,8 +78,15 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
         full[key] = tuple((base / path).resolve() for path in full[key])
     for key in ("filter_folders", "adapter_folders", "handler_folders"):
         full[key] = tuple(_place(key, place, base) for place in full[key])
-    full["tasks"], full["model_types"] = tuple(full["tasks"]), tuple(full["model_types"])
-    for key in ("state_dir", "trace_file"):
+    for key in ("tasks", "model_types", "allowed_hosts", "allowed_origins", "worker_environment"):
+        full[key] = tuple(full[key])
+    for origin in full["allowed_origins"]:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError("allowed_origins", f"{origin!r} must be an origin, such as 'https://app.example.org': no path, no '*'")
+    for key in ("tls_key", "tls_client_ca"):
+        if full[key] and not full["tls_certificate"]:
+            raise ConfigError(key, "there is no TLS without 'tls_certificate': give that, too")
+    for key in ("state_dir", "trace_file", "keys_file", "tls_certificate", "tls_key", "tls_client_ca", "audit_file"):
         full[key] = (base / full[key]).resolve() if full[key] else None
     return PoolConfig(**full, given=frozenset(values))
 

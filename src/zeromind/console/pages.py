@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import tornado.escape
+import tornado.httputil
+import tornado.routing
 import tornado.web
 
+from zeromind.access.scope import Scope
 from zeromind.console.listing import Listing
 
 FOLDER = Path(__file__).parent
@@ -31,6 +34,8 @@ class Page(tornado.web.RequestHandler):
     """A page or a part of one: GET and HEAD."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.OPEN, "HEAD": Scope.OPEN}
+    """No key: a browser could not send one before it has the page that asks for it. The pages tell nothing of what is served."""
     route: ClassVar[str] = ""
     summary: ClassVar[str] = ""
 
@@ -87,6 +92,24 @@ class Slash(Page):
         self.redirect("../console")
 
 
+class ForBrowsers(tornado.routing.Matcher):
+    """Matches / where a browser asks for it."""
+
+    def match(self, request: tornado.httputil.HTTPServerRequest) -> dict[str, Any] | None:
+        """No arguments, or None: other clients are told what the pool is."""
+        wanted = request.path == "/" and request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+        return {} if wanted else None
+
+
+class Home(Page):
+    """Where a browser comes to that is told the address alone."""
+
+    def get(self) -> None:
+        """The console is there."""
+        self.set_header("Vary", "Accept")
+        self.redirect("console")
+
+
 class Part(Page):
     """The scripts, the style and the pictures of the pages."""
 
@@ -137,9 +160,10 @@ LISTED: tuple[type[Page], ...] = (Console, Docs)
 """Those that a list of routes shows."""
 
 
-def rules(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def rules(document: Mapping[str, Any]) -> list[Any]:
     """The pages' rules; ``document`` is the OpenAPI document that /docs shows."""
     return [
+        tornado.routing.Rule(ForBrowsers(), Home),
         (Console.route, Console),
         (r"/console/", Slash),
         (r"/console/([a-z]+\.(?:css|js|svg))", Part),

@@ -51,6 +51,8 @@ class Connection(asyncio.Protocol):
         """Say what we bear."""
         limits, site = self._limits, self._site
         self._transport: asyncio.Transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         self._accepted_at = self._heard_at = now = site.loop.time()
         self._resets = Allowance(limits.resets_per_s, now)
         self._controls = Allowance(limits.controls_per_s, now)
@@ -110,6 +112,14 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Tell the client to go elsewhere with new calls, answer the ones that are here, close."""
+    def forget(self) -> None:
+        """Decide anew over calls to come, and end those that go on without end and whose key is no longer valid."""
+        self._http2.forget()
+        for call in [call for call in self._http2.calls.values() if call.stream_id in self._streams]:
+            if not self._site.service.entrance.gate.valid(call.head.caller):
+                self._refuse(call, Fault(Code.UNAUTHENTICATED, "the API key of this call is no longer valid"))
+        self._flush()
+
         if not self._over and not self._last_calls:
             self._http2.goodbye()
             self.leave()
@@ -147,9 +157,9 @@ class Connection(asyncio.Protocol):
     # what the client does, as http2.Server
 
     def head(self, fields: Fields) -> Head:
-        """What a request's fields mean."""
+        """What a request's fields mean, and whether they are let in."""
         service, path = self._site.service, fields[b":path"]
-        return head.read(fields, service.methods.get(path), service.unknown)
+        return head.read(fields, service.methods.get(path), service.unknown, service.entrance, self._peer)
 
     def request(self, call: Call, head: Head) -> None:
         """Begin a call, or refuse it."""

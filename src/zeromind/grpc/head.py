@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from zeromind.grpc.encoding import ENCODINGS
+from zeromind.grpc.entrance import Entrance
 from zeromind.grpc.fields import Fields
 from zeromind.grpc.method import Head, Method
 from zeromind.grpc.status import Code, Fault
@@ -15,10 +16,14 @@ _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-
 _KNOWN = frozenset(ENCODINGS.split(b","))
 
 
-def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault]) -> Head:
+def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault], entrance: Entrance, address: str) -> Head:
     """The head in a request's fields; ``unknown`` tells what is answered, to a path without ``method``."""
     if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
         return Head(None, None)
+    try:
+        caller = entrance.enter(fields, method, address)
+    except Fault as fault:
+        return Head(None, fault)
     if method is None:
         return Head(None, unknown(fields[b":path"]))
     encoding = fields.get(b"grpc-encoding", b"identity")
@@ -35,6 +40,9 @@ def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault
             encoding if encoding != b"identity" and encoding in accepted else b"",
             fields.get(b"filters", b"").lower() == b"off",
             fields.get(b"triton_grpc_error", b"").lower() == b"true",
+            caller,
+            address,
+            fields.get(b"x-request-id", b"").decode("latin1"),
         )
     except Fault as fault:
         return Head(None, fault)

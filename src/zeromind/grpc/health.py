@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from zeromind.access.scope import Scope
 from zeromind.engine import Engine
+from zeromind.grpc.entrance import Entrance, Need
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Head, Method, Speaker
 from zeromind.grpc.rpcs import Fields, Rpcs
@@ -14,7 +16,7 @@ from zeromind.grpc.status import Code, Fault
 _PACKAGE = "grpc.health.v1"
 
 
-def serve(engine: Engine, messages: Messages, services: Collection[str]) -> dict[str, Method]:
+def serve(engine: Engine, messages: Messages, entrance: Entrance, services: Collection[str]) -> dict[str, Method]:
     """The methods Check and Watch for these services."""
 
     def check(request: Any, _: Head) -> Fields:
@@ -22,9 +24,9 @@ def serve(engine: Engine, messages: Messages, services: Collection[str]) -> dict
             raise Fault(Code.NOT_FOUND, f"the service {request.service[:200]!r} is not served")
         return {"status": _status(engine)}
 
-    rpcs = Rpcs(messages, _PACKAGE)
-    rpcs.at_once("Check", check, "HealthCheck")
-    return {**rpcs.methods, "Watch": Method("Watch", talk=lambda speaker, _: Watch(engine, messages, services, speaker))}
+    rpcs = Rpcs(messages, _PACKAGE, entrance)
+    rpcs.at_once("Check", check, Need(Scope.OPEN), "HealthCheck")
+    return {**rpcs.methods, "Watch": Method("Watch", Scope.OPEN, talk=lambda speaker, _: Watch(engine, messages, services, speaker))}
 
 
 class Watch:

@@ -109,6 +109,10 @@ class Http2:
         self.sender = Sender((*own, *more), _DEFAULT_WINDOW, limits.window_bytes)
         self.sender.grant(0, self._inbound - _DEFAULT_WINDOW)
 
+    def forget(self) -> None:
+        """Have every head read anew."""
+        self._heads.clear()
+
     # what comes
 
     def receive(self, data: bytes) -> None:

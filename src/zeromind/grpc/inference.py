@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from zeromind.access.scope import Scope
 from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
 from zeromind.grpc.asked import Reader
 from zeromind.grpc.messages import Messages
-from zeromind.grpc.method import Head, Method, Pieces, Reply, Withdraw
+from zeromind.grpc.method import Head, Method, Pieces, Reply, Speaker, Withdraw
 from zeromind.grpc.talk import Talk
 from zeromind.scheduler.entry import Answer
 
@@ -22,13 +23,18 @@ class Inference:
     def methods(self) -> dict[str, Method]:
         """The two."""
         return {
-            "ModelInfer": Method("ModelInfer", self.infer),
-            "ModelStreamInfer": Method("ModelStreamInfer", talk=lambda speaker, head: Talk(self._engine, self._reader, speaker, head)),
+            "ModelInfer": Method("ModelInfer", Scope.PREDICT, self.infer),
+            "ModelStreamInfer": Method("ModelStreamInfer", Scope.PREDICT, talk=self._talk),
         }
+
+    def _talk(self, speaker: Speaker, head: Head) -> Talk:
+        return Talk(self._engine, self._reader, speaker, head)
 
     def infer(self, data: bytes, head: Head, reply: Reply) -> Withdraw:
         """One request, one answer."""
         asked = self._reader.read(data, head)
+        if head.caller.models is not None:
+            head.caller.check_model(asked.model)
 
         def answered(answer: Answer) -> None:
             outcome: Pieces | Exception

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 
 from zeromind.config.pool import PoolConfig
@@ -30,12 +31,19 @@ class Listener:
         """What speaks with one more client, whose connection somebody else has accepted."""
         return Connection(self._site)
 
-    def start(self, sockets: Sequence[socket.socket]) -> None:
+    def start(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None) -> None:
         """Accept connections on sockets that listen already."""
         loop = self._site.loop
+        patience_s = self._site.limits.open_s if tls else None
         for sock in sockets:
-            self._servers.append(loop.create_task(loop.create_server(self.protocol, sock=sock, backlog=2048)))
+            serving = loop.create_server(self.protocol, sock=sock, backlog=2048, ssl=tls, ssl_handshake_timeout=patience_s)
+            self._servers.append(loop.create_task(serving))
         self._tick()
+
+    def forget(self) -> None:
+        """Decide anew over every call: what allowed some of them has changed."""
+        for connection in list(self._site.connections):
+            connection.forget()
 
     def leave(self) -> None:
         """Accept nothing more, and tell every client to go elsewhere with new calls."""

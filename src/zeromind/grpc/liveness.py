@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import zeromind
+from zeromind.access.scope import Scope
 from zeromind.codecs import oip_model
 from zeromind.engine import VERSION, Engine
+from zeromind.grpc.entrance import Need
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 
@@ -26,7 +28,7 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
     def server_metadata(_: Any, __: Head) -> Fields:
         return {"name": "0Mind", "version": zeromind.__version__, "extensions": list(oip_model.EXTENSIONS)}
 
-    rpcs.at_once("ServerLive", server_live)
-    rpcs.at_once("ServerReady", server_ready)
-    rpcs.at_once("ModelReady", model_ready)
-    rpcs.at_once("ServerMetadata", server_metadata)
+    rpcs.at_once("ServerLive", server_live, Need(Scope.OPEN))
+    rpcs.at_once("ServerReady", server_ready, Need(Scope.OPEN))
+    rpcs.at_once("ModelReady", model_ready, Need(Scope.READ, ("name",)))
+    rpcs.at_once("ServerMetadata", server_metadata, Need(Scope.READ, some=True))

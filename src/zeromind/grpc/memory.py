@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from zeromind.access.scope import Scope
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.grpc.entrance import Need
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 
@@ -24,12 +26,12 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         engine.regions.unregister(request.name)
         return {}
 
-    rpcs.at_once("SystemSharedMemoryStatus", status)
-    rpcs.at_once("SystemSharedMemoryRegister", register)
-    rpcs.at_once("SystemSharedMemoryUnregister", unregister)
-    rpcs.at_once("CudaSharedMemoryStatus", _cuda_status)
-    rpcs.at_once("CudaSharedMemoryRegister", _cuda_register)
-    rpcs.at_once("CudaSharedMemoryUnregister", lambda _request, _head: {})
+    rpcs.at_once("SystemSharedMemoryStatus", status, Need(Scope.READ))
+    rpcs.at_once("SystemSharedMemoryRegister", register, Need(Scope.MANAGE))
+    rpcs.at_once("SystemSharedMemoryUnregister", unregister, Need(Scope.MANAGE))
+    rpcs.at_once("CudaSharedMemoryStatus", _cuda_status, Need(Scope.READ))
+    rpcs.at_once("CudaSharedMemoryRegister", _cuda_register, Need(Scope.MANAGE))
+    rpcs.at_once("CudaSharedMemoryUnregister", lambda _request, _head: {}, Need(Scope.MANAGE))
 
 
 def _cuda_status(request: Any, _: Head) -> Fields:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from zeromind.access.scope import NOBODY, Caller, Scope
 from zeromind.grpc.status import Fault
 
 Pieces: TypeAlias = Sequence[bytes]
@@ -56,6 +57,8 @@ class Method:
     """One RPC. A unary one has ``answer``, one with streams ``talk``."""
 
     name: str
+    scope: Scope
+    """What it needs of a key, as far as that is known without its message."""
     answer: Answer | None = None
     talk: Talk | None = None
 
@@ -65,7 +68,8 @@ class Head:
     """What a request's fields mean; ``fault`` is what it is answered if it cannot be served, None in both if it is no gRPC.
 
     ``answer_encoding`` is for answers: that of the request, where its client takes it too. ``bare`` asks for tensors without
-    filters, ``strict`` for a status instead of error messages within a stream.
+    filters, ``strict`` for a status instead of error messages within a stream. ``caller`` is who calls, from ``address``; ``request_id`` is
+    what the client calls it.
     """
 
     method: Method | None
@@ -75,6 +79,9 @@ class Head:
     answer_encoding: bytes = b""
     bare: bool = False
     strict: bool = False
+    caller: Caller = NOBODY
+    address: str = ""
+    request_id: str = ""
 
     @property
     def name(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from zeromind.access.scope import Scope
 from zeromind.codecs import oip_fault, oip_model
 from zeromind.codecs.oip_fault import check_version
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.grpc.entrance import Need
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 from zeromind.tensors import Interface
@@ -28,16 +30,16 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         offered = await interface(request, head)
         return {"config": oip_model.config(engine.registry.get(request.name).task, offered)}
 
-    def statistics(request: Any, _: Head) -> Fields:
+    def statistics(request: Any, head: Head) -> Fields:
         try:
             if request.name:
                 check_version(request.name, request.version)
-            return {"model_stats": engine.statistics(request.name)}
+            return {"model_stats": [one for one in engine.statistics(request.name) if head.caller.sees(one["name"])]}
         except ZeroMindError as error:
             if error.kind is not ErrorKind.MODEL_NOT_FOUND:
                 raise
             raise oip_fault.not_available(request.name, request.version) from None
 
-    rpcs.in_time("ModelMetadata", metadata)
-    rpcs.in_time("ModelConfig", config)
-    rpcs.at_once("ModelStatistics", statistics)
+    rpcs.in_time("ModelMetadata", metadata, Need(Scope.READ, ("name",)))
+    rpcs.in_time("ModelConfig", config, Need(Scope.READ, ("name",)))
+    rpcs.at_once("ModelStatistics", statistics, Need(Scope.READ, ("name",), some=True))

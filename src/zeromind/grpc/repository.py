@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from zeromind.access.scope import Scope
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.grpc.entrance import Need
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 from zeromind.repository.upload import PREFIX
@@ -14,10 +16,10 @@ from zeromind.repository.upload import PREFIX
 def serve(engine: Engine, rpcs: Rpcs) -> None:
     """Serve RepositoryIndex, RepositoryModelLoad and RepositoryModelUnload."""
 
-    def index(request: Any, _: Head) -> Fields:
+    def index(request: Any, head: Head) -> Fields:
         if request.repository_name:
             raise _named()
-        return {"models": engine.index(request.ready)}
+        return {"models": [one for one in engine.index(request.ready) if head.caller.sees(one["name"])]}
 
     async def load(request: Any, _: Head) -> Fields:
         config, files = None, {}
@@ -43,9 +45,10 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         await engine.unload_model(_model(request))
         return {}
 
-    rpcs.at_once("RepositoryIndex", index)
-    rpcs.in_time("RepositoryModelLoad", load)
-    rpcs.in_time("RepositoryModelUnload", unload)
+    deed = Need(Scope.MANAGE, ("model_name", "repository_name"))
+    rpcs.at_once("RepositoryIndex", index, Need(Scope.READ, some=True))
+    rpcs.in_time("RepositoryModelLoad", load, deed)
+    rpcs.in_time("RepositoryModelUnload", unload, deed)
 
 
 def _model(request: Any) -> str:

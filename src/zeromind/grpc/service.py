@@ -6,9 +6,12 @@ import logging
 import uuid
 from collections.abc import Mapping
 
+from zeromind.access.audit import Audit
+from zeromind.access.gate import Gate
 from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
 from zeromind.grpc import health, liveness, memory, models, repository, settings
+from zeromind.grpc.entrance import Entrance
 from zeromind.grpc.inference import Inference
 from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Method
@@ -23,12 +26,13 @@ _log = logging.getLogger(__name__)
 class Service:
     """Answers calls. What a method raises is a Fault or a ZeroMindError, anything else is a fault of ours."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gate: Gate, audit: Audit) -> None:
         messages = Messages()
-        own = Rpcs(messages, "inference")
+        self.entrance = Entrance(gate, audit)
+        own = Rpcs(messages, "inference", self.entrance)
         for part in (liveness, models, repository, memory, settings):
             part.serve(engine, own)
-        checks = health.serve(engine, messages, {"", OIP, HEALTH})
+        checks = health.serve(engine, messages, self.entrance, {"", OIP, HEALTH})
         methods = {**own.methods, **Inference(engine, messages).methods}
         self.methods: Mapping[bytes, Method] = {
             **{f"/{OIP}/{name}".encode(): method for name, method in methods.items()},

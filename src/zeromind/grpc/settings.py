@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from zeromind.access.scope import Scope
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.grpc.entrance import Need
 from zeromind.grpc.method import Head
 from zeromind.grpc.rpcs import Fields, Rpcs
 
@@ -27,8 +29,8 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
         held = engine.logging.change(changes) if changes else engine.logging.settings()
         return {"settings": {name: {_choice(value): value} for name, value in held.items()}}
 
-    rpcs.at_once("TraceSetting", trace)
-    rpcs.at_once("LogSettings", log)
+    rpcs.at_once("TraceSetting", trace, Need(Scope.READ, ("model_name",), changes="settings"))
+    rpcs.at_once("LogSettings", log, Need(Scope.READ, changes="settings"))
 
 
 def _setting(name: str, values: list[str]) -> list[str] | str | None:

@@ -15,6 +15,9 @@ class Connection(Protocol):
     def tick(self, now: float) -> None:
         """Look at what takes too long."""
 
+    def forget(self) -> None:
+        """Decide anew over its calls."""
+
     def drain(self) -> None:
         """Tell the client to go elsewhere, answer the calls that are here, close."""
 

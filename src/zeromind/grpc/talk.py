@@ -116,6 +116,8 @@ class Talk:
         """Have a request answered. Raises Fault for what is none."""
         try:
             asked = self._reader.read(message, self._head)
+            if self._head.caller.models is not None:
+                self._head.caller.check_model(asked.model)
         except ZeroMindError as error:
             self._say_error("", error)
             return

@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 import tornado.web
+from tornado.httputil import HTTPServerRequest
 
 from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
 from zeromind.http import generate, health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
-from zeromind.http.handler import Handler, NotFound
+from zeromind.http.entrance import Entrance
+from zeromind.http.handler import Handler, NotFound, Preflight, Refusal
 from zeromind.http.oip_handler import OipNotFound
 from zeromind.http.tensorflow_serving import TensorFlowNotFound
 
@@ -35,9 +37,41 @@ BUILT_IN: tuple[type[Handler], ...] = (
 )
 
 
+class Application(tornado.web.Application):
+    """Tornado's, with an entrance."""
+
+    def __init__(self, engine: Engine, entrance: Entrance, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._engine = engine
+        self._entrance = entrance
+
+    def get_handler_delegate(
+        self,
+        request: HTTPServerRequest,
+        target_class: type[tornado.web.RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> Any:
+        """What answers a request: its handler, or one that refuses it. Every route leads through here, known or not."""
+        if request.method == "OPTIONS" and request.headers.get("Origin") in self._entrance.gate.origins:
+            target_class, target_kwargs, path_args, path_kwargs = Preflight, {"engine": self._engine}, None, None
+        fault = self._entrance.enter(target_class, request, path_args or [], path_kwargs or {})
+        if fault is not None:
+            like = target_class if issubclass(target_class, Handler) else Handler
+            return super().get_handler_delegate(request, Refusal, {"engine": self._engine, "fault": fault, "like": like})
+        return super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
+
+    def log_request(self, handler: tornado.web.RequestHandler) -> None:
+        """Note what was answered in the access log, and deeds in the audit log."""
+        _log_access(handler)
+        self._entrance.note(handler.request, handler.get_status())
+
+
 def build(
     engine: Engine,
-    more: Iterable[tuple[Any, ...]] = (),
+    entrance: Entrance,
+    more: Iterable[Any] = (),
     own: Sequence[type[Handler]] | None = None,
     document: Mapping[str, Any] | None = None,
 ) -> tornado.web.Application:
@@ -51,11 +85,13 @@ def build(
     rules = [(handler.route, handler, {"engine": engine}) for handler in (*own, *BUILT_IN)]
     rules[len(own) : len(own)] = more
     rules += [(missing.route, missing, {"engine": engine}) for missing in (OipNotFound, TensorFlowNotFound)]
-    return tornado.web.Application(
+    entrance.targets = [*own, *BUILT_IN]
+    return Application(
+        engine,
+        entrance,
         rules,
         default_handler_class=NotFound,
         default_handler_args={"engine": engine},
-        log_function=_log_access,
         document=orjson.dumps(document or openapi.document(BUILT_IN, own)),
     )
 

@@ -64,6 +64,8 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
 }
 FIELDS = b"Server: 0Mind\r\nContent-Type: application/json\r\n"
 """The header lines of every JSON answer."""
+CHALLENGE = 'Bearer realm="0Mind"'
+"""What kind of key is asked for (RFC 6750)."""
 RETRY_AFTER_S = 1
 RETRYABLE = frozenset({K.BUSY, K.SHUTTING_DOWN, K.MODEL_UNAVAILABLE})
 
@@ -116,4 +118,6 @@ def _text(value: str, most: int = ANSWERS.param) -> str:
 
 def fields(error: ZeroMindError) -> bytes:
     """The header lines of a fault's answer."""
+    if error.kind is ErrorKind.UNAUTHENTICATED:
+        return FIELDS + b"WWW-Authenticate: %b\r\n" % CHALLENGE.encode()
     return FIELDS + b"Retry-After: %d\r\n" % RETRY_AFTER_S if error.kind in RETRYABLE else FIELDS

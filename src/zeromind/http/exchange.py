@@ -91,6 +91,8 @@ class Exchange(httputil.HTTPConnection):
     handed = False
     """Whether the application has been told that the request is complete."""
     close_callback: Callable[[], None] | None = None
+    also = b""
+    """Header lines that belong into the answer, whoever gives it."""
     _chunked = False
     _remaining: int | None = None  # body bytes until Content-Length; None without one
     _upgrade = b""
@@ -155,6 +157,8 @@ class Exchange(httputil.HTTPConnection):
         if wire is None:
             return
         self.started = self.write_finished = True
+        if self.also:
+            fields = self.also + fields
         if self.keep_alive and self.read_finished and self.start_line.version == "HTTP/1.1":
             head = b"%bContent-Length: %d\r\n\r\n" % (_opening(code, fields), len(body))
         else:
@@ -193,6 +197,8 @@ class Exchange(httputil.HTTPConnection):
         if not len(lines) + 2 == text.count("\n") == text.count("\r"):
             raise ValueError("a field of the answer contains CR or LF")
         head = text.encode("latin1")
+        if self.also and code >= 200:
+            head = head[:-2] + self.also + b"\r\n"
         self.started = self.started or code >= 200
         if code == 101:
             self._upgrade = head

@@ -10,7 +10,7 @@ import abc
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, cast
 
 import tornado.web
@@ -21,8 +21,10 @@ from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, envelope, oip_status, terms
+from zeromind.http.entrance import Entrance
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
+from zeromind.http.parser import Refused
 from zeromind.http.terms import Terms
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
@@ -33,15 +35,31 @@ PREDICT = "/model/predict?id="
 INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:/versions/1)?/infer")
 _JSON = "application/json"
 _MOST_CODECS = 1024
+_EXPOSED = b"Access-Control-Expose-Headers: Inference-Header-Content-Length, Retry-After\r\n"
+_CORS = b"Access-Control-Allow-Origin: %b\r\n" + _EXPOSED + b"Vary: Origin\r\n"
 
 
 class Front(httputil.HTTPServerConnectionDelegate):
     """Gives each request its delegate."""
 
-    def __init__(self, engine: Engine, application: tornado.web.Application) -> None:
+    def __init__(self, engine: Engine, application: tornado.web.Application, entrance: Entrance) -> None:
         self.engine = engine
         self.application = application
+        self.entrance = entrance
+        self.keyed = entrance.gate.keyed
         self.codecs: dict[str, oip.Codec] = {}
+
+    def admit(self, start_line: httputil.RequestStartLine, fields: Mapping[str, str], address: str) -> bytes:
+        """Look at whom a request is for, and whose page sent it: what has its answer be readable by that page. Raises Refused."""
+        gate = self.entrance.gate
+        status, refused = 421, gate.refused_host(fields.get("Host", ""))
+        if not refused:
+            status, refused = 403, gate.refused_sender(start_line.method, fields)
+        if refused:
+            self.entrance.note_refused(start_line, fields, address, status)
+            raise Refused(status, refused)
+        origin = fields.get("Origin")
+        return _CORS % origin.encode() if origin in gate.origins and origin else b""
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """The delegate of a request, whose start line is known already."""
@@ -59,13 +77,25 @@ class Front(httputil.HTTPServerConnectionDelegate):
     def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
         """What answers every prediction with this head, given its body; None for other requests."""
         way = self._way(start_line)
-        if way is None:
+        if way is None or not self._trusts(headers, way[1]):
             return None
         kind, name = way
         told = kind.read(headers)
         if kind.as_it_is(told):
             return lambda exchange, body: kind(self, exchange, name, told, body).submit()
         return lambda exchange, body: kind(self, exchange, name, told, body).finish()
+
+    def _trusts(self, headers: httputil.HTTPHeaders, model: str) -> bool:
+        """Whether every prediction with this head may be answered, until what allows it changes."""
+        gate = self.entrance.gate
+        if gate.refused_host(headers.get("Host", "")) or gate.refused_sender("POST", headers) or headers.get("Origin") in gate.origins:
+            return False
+        try:
+            if self.keyed:
+                self.entrance.predict(headers, model)
+        except ZeroMindError:
+            return False
+        return True
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
         """The model's codec of the Open Inference Protocol, made once for each time that it is loaded."""
@@ -108,9 +138,14 @@ class _Short(httputil.HTTPMessageDelegate):
     def headers_received(
         self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
     ) -> Awaitable[None] | None:
-        """Note what the head tells."""
+        """Note what the head tells, or refuse it."""
         del start_line
         self._told = self.read(headers)
+        if self._front.keyed:
+            try:
+                self._front.entrance.predict(headers, self._model_id)
+            except ZeroMindError as error:
+                self._refuse(error)
         return None
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from tornado.iostream import StreamClosedError
 
+from zeromind.access.scope import Scope
 from zeromind.codecs import generate as codec
 from zeromind.codecs.oip_fault import check_version
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -47,6 +48,7 @@ class Generate(_Generating):
     route = f"{MODEL}/generate"
     shown = f"{SHOWN}/generate"
     summary = "The prediction of a model for a flat JSON object of inputs and parameters."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("GenerateResponse"), FILTERS, json("GenerateRequest"), faults=_FAULTS)
     }
@@ -63,6 +65,7 @@ class GenerateStream(_Generating):
     route = f"{MODEL}/generate_stream"
     shown = f"{SHOWN}/generate_stream"
     summary = "The same as a stream of server-sent events, one for each response."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation({"text/event-stream": {"type": "string"}}, FILTERS, json("GenerateRequest"), faults=_FAULTS)
     }

@@ -8,7 +8,8 @@ The third door: a class in one of the pool's ``handler_folders``
         async def get(self):
             self.send({"models": self.engine.registry.ids()})
 
-answers its ``route`` (a regular expression; its groups are the method's arguments) with Tornado's ways and these additions.
+answers its ``route`` (a regular expression; its groups are the method's arguments) with Tornado's ways and these additions. Where the
+pool has keys, its ``scopes`` say which key may ask it: ``scopes = {"GET": Scope.READ}``; without them one that may manage the pool.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ import orjson
 import tornado.web
 
 from zeromind import strictjson
+from zeromind.access.scope import Caller, Scope
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
+from zeromind.http.entrance import asked_by
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 
 T = TypeVar("T")
@@ -47,6 +50,10 @@ class Handler(tornado.web.RequestHandler):
     dialect: ClassVar[Dialect] = ZEROMIND
     """The form of its errors, and where the list of routes puts it."""
     operations: ClassVar[Mapping[str, Operation]] = {}
+    scopes: ClassVar[Mapping[str, Scope]] = {}
+    """By method, what it needs of a key; ``manage`` where nothing is said."""
+    for_some_models: ClassVar[bool] = False
+    """Whether keys that are for some models only may ask it although it names none: it tells of no others."""
     """By method, what it takes and gives."""
 
     def initialize(self, engine: Engine) -> None:
@@ -140,6 +147,8 @@ class Handler(tornado.web.RequestHandler):
     def encode_error(self, error: ZeroMindError) -> bytes:
         """The body of a fault's answer, in the handler's dialect."""
         return envelope.body(error)
+        if error.kind is ErrorKind.UNAUTHENTICATED:
+            self.set_header("WWW-Authenticate", envelope.CHALLENGE)
 
     def status_of(self, error: ZeroMindError) -> int:
         """The status of a fault's answer, in the handler's dialect."""
@@ -183,6 +192,46 @@ class NotFound(Handler):
     def prepare(self) -> Awaitable[None] | None:
         """Refuse at once."""
         raise self._misdirected()
+
+class Refusal(Handler):
+    """What a request is answered in place of its handler, in that one's dialect."""
+
+    def initialize(self, engine: Engine, fault: ZeroMindError | None = None, like: type[Handler] = Handler) -> None:
+        """Take the fault and the handler."""
+        super().initialize(engine)
+        self._fault = fault
+        self._like = like
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Refuse at once."""
+        raise self._misdirected()
+
+    def encode_error(self, error: ZeroMindError) -> bytes:
+        """As the handler would."""
+        return self._like.encode_error(self, error)
+
+    def status_of(self, error: ZeroMindError) -> int:
+        """As the handler would."""
+        return self._like.status_of(self, error)
+
+    def _misdirected(self) -> ZeroMindError:
+        return self._fault or super()._misdirected()
+
+
+class Preflight(Handler):
+    """What a browser is told that asks whether a page of a trusted origin may send what it is about to (CORS)."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"OPTIONS": Scope.OPEN}
+
+    def options(self) -> None:
+        """That it may; the origin itself is named in every answer to it."""
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+        wanted = self.request.headers.get("Access-Control-Request-Headers", "")
+        self.set_header("Access-Control-Allow-Headers", wanted[:1000] or "Content-Type")
+        self.set_header("Access-Control-Max-Age", "600")
+        self.set_status(204)
+        self.finish()
+
 
     def _misdirected(self) -> ZeroMindError:
         return ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, f"there is no route {self.request.path}; /docs lists them all", self.request.path)

@@ -70,6 +70,10 @@ class Head:
     """Whether the client waits for 100 Continue."""
     kept: bool = False
     """Whether it is going to be asked for more than one request."""
+    admitted: bool = False
+    """Whether the application lets requests with it in."""
+    also: bytes = b""
+    """Header lines that belong into every answer to it."""
     answering: Answering | None = None
     """What answers every such request by a short way, given its body; where there is none the application is asked as ever."""
     _sound: _Sound | None = None

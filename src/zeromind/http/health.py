@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from zeromind.access.scope import Scope
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
 from zeromind.http.operation import NOTHING, Operation
@@ -15,6 +16,7 @@ class Live(OipHandler):
 
     route = "/v2/health/live"
     summary = "200 while the process answers."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.OPEN}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation()}
 
     def get(self) -> None:
@@ -30,6 +32,7 @@ class Ready(OipHandler):
 
     route = "/v2/health/ready"
     summary = "200 once every configured task has loaded or failed; 400 before, and while the pool stops."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.OPEN}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("It is not ready, and there is no body.", NOTHING)})}
 
     def get(self) -> None:

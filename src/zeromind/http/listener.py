@@ -16,11 +16,11 @@ from zeromind.limits import HttpLimits
 
 
 class Listener:
-    """Serves one application: ``listen``, then ``stop``, ``drain`` and ``close``, each of which includes the ones before it.
+    """Serves one application: ``listen``, then ``leave``, ``stop``, ``drain`` and ``close``, the last two of which include those before.
 
     ``application`` is any HTTPServerConnectionDelegate of Tornado's, a ``tornado.web.Application`` for example. ``error_body`` gives
     content type and bytes for what the transport itself answers (400, 408, 413, 431, 500, 503), from the status and a sentence;
-    ``server`` is the Server field of those answers. A ``guest`` gets the connections that begin as its own do, unless they use TLS.
+    ``server`` is the Server field of those answers. A ``guest`` gets the connections that begin as its own do, behind TLS if there is.
     """
 
     def __init__(
@@ -64,12 +64,23 @@ class Listener:
         guest = self._guest
 
         def protocol() -> asyncio.Protocol:
-            return HTTPProtocol(site) if guest is None or tls else Doorway(HTTPProtocol(site), guest)
+            return HTTPProtocol(site) if guest is None else Doorway(HTTPProtocol(site), guest)
 
-        server = await loop.create_server(protocol, ssl=tls, backlog=backlog, **where)
+        patience_s = self._limits.header_s if tls else None
+        server = await loop.create_server(protocol, ssl=tls, ssl_handshake_timeout=patience_s, backlog=backlog, **where)
         self._servers.append(server)
         address = server.sockets[0].getsockname()
         return int(address[1]) if isinstance(address, tuple) else 0
+
+    def forget(self) -> None:
+        """Decide anew over every request: what allowed some of them has changed."""
+        if self._site is not None:
+            self._site.forget()
+
+    def leave(self) -> None:
+        """Tell every client with its next answer to go elsewhere, and close behind that; nobody's request is cut off, or goes unheard."""
+        if self._site is not None:
+            self._site.draining = True
 
     def stop(self) -> None:
         """Accept nothing more."""
@@ -79,11 +90,11 @@ class Listener:
 
     async def drain(self, timeout_s: float) -> bool:
         """Close idle connections, and the others when their request is answered: whether all were within ``timeout_s`` seconds."""
+        self.leave()
         self.stop()
         site = self._site
         if site is None:
             return True
-        site.draining = True
         for connection in list(site.connections):
             connection.drain()
         if site.connections:

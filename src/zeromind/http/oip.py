@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from zeromind.access.scope import Scope
 from zeromind.codecs import oip
 from zeromind.codecs.oip_answer import Asked
 from zeromind.codecs.oip_fault import check_version
@@ -30,6 +31,7 @@ class Infer(OipHandler):
     route = f"{MODEL}/infer"
     shown = f"{SHOWN}/infer"
     summary = "The prediction of a model for tensors in the Open Inference Protocol's JSON, or as bytes behind it."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             {**json("InferResponse"), "application/octet-stream": {"description": "JSON, and behind it the tensors' bytes"}},

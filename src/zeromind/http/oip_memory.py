@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from zeromind.access.scope import Scope
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
@@ -21,6 +22,7 @@ class SystemStatus(OipHandler):
     route = f"{_SYSTEM}{_REGION}/status"
     shown = f"{_SYSTEM}[/region/{{name}}]/status"
     summary = "The regions of shared memory that are registered, or one of them."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("Regions"), faults=(ErrorKind.REGION_NOT_FOUND,))}
 
     def get(self, name: str | None) -> None:
@@ -34,6 +36,7 @@ class SystemRegister(OipHandler):
     route = f"{_SYSTEM}/region/([^/]+)/register"
     shown = f"{_SYSTEM}/region/{{name}}/register"
     summary = "Register shared memory of this machine: `key`, `offset`, `byte_size`. Off unless the pool has `allow_shared_memory`."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             body=json("Region"),
@@ -58,6 +61,7 @@ class SystemUnregister(OipHandler):
     route = f"{_SYSTEM}{_REGION}/unregister"
     shown = f"{_SYSTEM}[/region/{{name}}]/unregister"
     summary = "Forget a region of shared memory, or all of them."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation()}
 
     def post(self, name: str | None) -> None:
@@ -72,6 +76,7 @@ class CudaStatus(OipHandler):
     route = f"{_CUDA}{_REGION}/status"
     shown = f"{_CUDA}[/region/{{name}}]/status"
     summary = "The regions of a GPU's memory that are registered: none, the server does not share a GPU with its clients."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("CudaRegions"), faults=(ErrorKind.REGION_NOT_FOUND,))}
 
     def get(self, name: str | None) -> None:
@@ -87,6 +92,7 @@ class CudaRegister(OipHandler):
     route = f"{_CUDA}/region/([^/]+)/register"
     shown = f"{_CUDA}/region/{{name}}/register"
     summary = "400: the server does not share a GPU with its clients; use system shared memory."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(None, body=json("CudaRegion"), faults=(ErrorKind.REQUEST_ATTRIBUTE,))
     }
@@ -103,6 +109,7 @@ class CudaUnregister(OipHandler):
     route = f"{_CUDA}{_REGION}/unregister"
     shown = f"{_CUDA}[/region/{{name}}]/unregister"
     summary = "200: there is none to forget. Load generators ask for it first and last."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation()}
 
     def post(self, _: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import zeromind
+from zeromind.access.scope import Scope
 from zeromind.codecs import oip_fault, oip_model
 from zeromind.codecs.oip_fault import check_version
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -23,6 +24,8 @@ class ServerMetadata(OipHandler):
     route = "/v2/?"
     shown = "/v2"
     summary = "The server's name, its version and the extensions of the Open Inference Protocol that it has."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ServerMetadata"))}
 
     def get(self) -> None:
@@ -36,6 +39,7 @@ class ModelReady(OipHandler):
     route = f"{MODEL}/ready"
     shown = f"{SHOWN}/ready"
     summary = "200 while the model is ready, else 400."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(also={400: ("The model is not ready.", json("Fault"))})}
 
     def get(self, model_id: str, version: str | None) -> None:
@@ -59,6 +63,7 @@ class ModelMetadata(OipHandler):
     route = MODEL
     shown = SHOWN
     summary = "The inputs and outputs of a model; `?filters=off`: without its filters. Waits for a model that is loading."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelMetadata"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:
@@ -74,6 +79,7 @@ class ModelConfig(OipHandler):
     route = f"{MODEL}/config"
     shown = f"{SHOWN}/config"
     summary = "The configuration of a model in the form of Triton's ModelConfig; `?filters=off`: without its filters."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelConfig"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:
@@ -90,6 +96,8 @@ class Statistics(OipHandler):
     route = f"(?:/v2/models|{MODEL})/stats"
     shown = "/v2/models[/{id}[/versions/{version}]]/stats"
     summary = "What a model has done: counts and nanoseconds; `/v2/models/stats`: of all models."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(json("Statistics"), faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.REQUEST_ATTRIBUTE))
     }
@@ -101,7 +109,8 @@ class Statistics(OipHandler):
     def _found(self, model_id: str, version: str | None) -> list[dict[str, Any]]:
         try:
             check_version(model_id, version)
-            return self.engine.statistics(model_id)
+            found = self.engine.statistics(model_id)
+            return [one for one in found if self.caller.sees(one["name"])]
         except ZeroMindError as error:
             if error.kind is not ErrorKind.MODEL_NOT_FOUND:
                 raise

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from zeromind.access.scope import Scope
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
@@ -19,6 +20,8 @@ class Index(OipHandler):
 
     route = "/v2/repository/index"
     summary = 'Every model that is here or can be loaded by its name, with its state; `{"ready": true}`: those only that are ready.'
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("Index"), body=json("IndexRequest"), needs_body=False, faults=(ErrorKind.REQUEST_ATTRIBUTE,))
     }
@@ -28,7 +31,7 @@ class Index(OipHandler):
         ready = self.fields.get("ready", False)
         if not isinstance(ready, bool):
             raise _wrong(f"'ready' must be true or false, not {ready!r}")
-        self.send(self.engine.index(ready))
+        self.send([one for one in self.engine.index(ready) if self.caller.sees(one["name"])])
 
 
 class Load(OipHandler):
@@ -37,6 +40,7 @@ class Load(OipHandler):
     route = "/v2/repository/models/([^/]+)/load"
     shown = "/v2/repository/models/{id}/load"
     summary = "Load a known model, or any with the parameter `config`: task keys or Triton's ModelConfig. One that serves is replaced."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             body=json("LoadRequest"),
@@ -67,6 +71,7 @@ class Unload(OipHandler):
     route = "/v2/repository/models/([^/]+)/unload"
     shown = "/v2/repository/models/{id}/unload"
     summary = "Unload a model; answers when that has begun."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             body=json("UnloadRequest"),
@@ -92,6 +97,7 @@ class Named(OipHandler):
     route = "/v2/repository/([^/]+)/(?:index|models/[^/]+/(?:load|unload))"
     shown = "/v2/repository/{repository}/(index|models/{id}/load|models/{id}/unload)"
     summary = "501: the pool has one repository, which has no name."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {"POST": Operation(None, faults=(ErrorKind.NOT_SUPPORTED,))}
 
     def post(self, _: str) -> None:

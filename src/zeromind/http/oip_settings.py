@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from zeromind.access.scope import Scope
 from zeromind.errors import ErrorKind
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
@@ -17,6 +18,7 @@ class TraceSetting(OipHandler):
     route = "/v2(?:/models/([^/]+))?/trace/setting"
     shown = "/v2[/models/{id}]/trace/setting"
     summary = "Which requests leave a timeline in the pool's `trace_file`, of all models or of one; a POST changes it."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(json("Trace"), faults=(ErrorKind.MODEL_NOT_FOUND,)),
         "POST": Operation(
@@ -44,6 +46,7 @@ class Logging(OipHandler):
 
     route = "/v2/logging"
     summary = "Which messages are logged, and in which form of time; a POST changes it."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(json("Logs")),
         "POST": Operation(

@@ -15,8 +15,10 @@ import orjson
 
 import zeromind
 from zeromind import strictjson
+from zeromind.access.scope import Scope
 from zeromind.errors import ErrorKind
 from zeromind.http import envelope
+from zeromind.http.entrance import needed
 from zeromind.http.examples import EXAMPLES, Example
 from zeromind.http.handler import Handler
 from zeromind.http.operation import JSON, MODEL, NAME, OWN, PAGES, ZEROMIND, Content, Dialect, Operation, Parameter, Schema, json
@@ -28,14 +30,27 @@ Trained models of many frameworks behind one port, in several dialects. JSON bod
 What is refused before its route is known (no HTTP, too large, too slow) is told in every dialect's form at once."""
 _REFUSED = {
     400: "the request cannot be understood",
+    401: ErrorKind.UNAUTHENTICATED.value,
+    403: ErrorKind.PERMISSION_DENIED.value,
     408: "the request did not come in time",
     413: ErrorKind.BODY_TOO_LARGE.value,
+    421: "the pool is not known by the name that the request has as its Host",
     431: "the request's head is too large",
     500: ErrorKind.INTERNAL.value,
     503: "the server has all the connections that it takes",
 }
 """What the transport or the base handler answers, whatever the route."""
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the pool has keys; it must have the `x-scope`.",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+}
+_KEYED: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}}
+_CHALLENGE = {"WWW-Authenticate": {"description": "The kind of key.", "required": True, "schema": {"const": envelope.CHALLENGE}}}
 _PLACES = {"id": MODEL, "model": MODEL}
 """What stands in a path under these names."""
 _GROUP = re.compile(r"\((?:\?P<(\w+)>)?[^()]*\)")
@@ -51,6 +66,7 @@ class OpenApi(Handler):
     shown = "/openapi.json"
     summary = "Every route as an OpenAPI document."
     dialect = PAGES
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.OPEN}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json({"type": "object"}))}
 
     def get(self) -> None:
@@ -81,7 +97,8 @@ def document(built_in: Sequence[type[Handler]], own: Sequence[type[Handler]] = (
         "servers": [{"url": "/"}],
         "tags": [{"name": dialect.name, "description": dialect.description} for dialect in dialects.values()],
         "paths": described,
-        "components": {"schemas": _used(named_schemas(), [described, responses]), "responses": responses},
+        "security": [{}, *_KEYED],
+        "components": {"schemas": _used(named_schemas(), [described, responses]), "responses": responses, "securitySchemes": _SCHEMES},
         "x-faults": faults(),
     }
 
@@ -131,6 +148,7 @@ def _operation(handler: type[Handler], dialect: Dialect, method: str, path: str,
         "tags": [dialect.name],
         "summary": handler.summary or (handler.__doc__ or "").partition("\n")[0],
         "description": inspect.getdoc(function) or "",
+        **_security(needed(handler, method)),
     }
     if declared is None:
         anything = {"description": "The answer.", "content": {"*/*": {}}}
@@ -146,6 +164,11 @@ def _operation(handler: type[Handler], dialect: Dialect, method: str, path: str,
     if examples:
         result["x-examples"] = [example.as_dict() for example in examples]
     return result
+
+
+def _security(scope: Scope) -> dict[str, Any]:
+    """What an operation needs of a key: a pool without keys needs none."""
+    return {"x-scope": scope.value, "security": [{}] if scope is Scope.OPEN else [{}, *_KEYED]}
 
 
 def _operation_id(method: str, path: str) -> str:
@@ -180,6 +203,8 @@ def _responses(declared: Operation, dialect: Dialect) -> dict[str, Any]:
     asked = (ErrorKind.REQUEST_ATTRIBUTE,) if any(parameter.required for parameter in declared.parameters) else ()
     for kind in dict.fromkeys((*asked, *declared.faults)):
         meanings.setdefault(dialect.statuses[kind], []).append(kind.value)
+    if 403 in meanings:
+        meanings[403].append(_REFUSED[403])
     responses.update({str(status): _fault(status, texts, dialect.fault) for status, texts in meanings.items()})
     good = {} if declared.answer is None else {200: ("The answer." if declared.answer else "No body.", declared.answer)}
     for status, (meaning, content) in {**good, **declared.also}.items():
@@ -198,6 +223,8 @@ def _fault(status: int, meanings: list[str], form: str) -> dict[str, Any]:
     fault: dict[str, Any] = {"description": "; ".join(meanings), "content": {JSON: {"schema": named(form)}}}
     if status == 503:
         fault["headers"] = _RETRY_AFTER
+    if status == 401:
+        fault["headers"] = _CHALLENGE
     return fault
 
 
@@ -215,7 +242,7 @@ def _used(schemas: Mapping[str, Any], users: Any) -> dict[str, Any]:
 
 def _page(path: str, summary: str) -> dict[str, Any]:
     """A page of HTML, which answers HEAD too."""
-    shared = {"tags": [PAGES.name], "summary": summary}
+    shared = {"tags": [PAGES.name], "summary": summary, **_security(Scope.OPEN)}
     refused = _refused(PAGES.fault)
     text = {"schema": {"type": "string"}}
     answers = {"200": {"description": "The page.", "content": {"text/html": text}}, **refused}

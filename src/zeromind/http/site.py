@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol, runtime_checkable
 
 from tornado import httputil
 
+from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering, Head
 from zeromind.http.parser import Parser, Refused
 from zeromind.limits import HttpLimits
@@ -50,6 +51,14 @@ class Hurried(Protocol):
         """What answers every request with this head, given its body; None for the usual way."""
 
 
+@runtime_checkable
+class Guarded(Protocol):
+    """An application that not everybody may ask: it looks at every head before anything else, once at those that come again."""
+
+    def admit(self, start_line: httputil.RequestStartLine, fields: Mapping[str, str], address: str) -> bytes:
+        """The header lines that belong into every answer to it. Raises Refused."""
+
+
 @dataclasses.dataclass(slots=True)
 class Site:
     """An application, its bounds, and who is connected to it."""
@@ -69,10 +78,12 @@ class Site:
     done: asyncio.Future[None] = dataclasses.field(init=False)
     """What a write returns that need not be waited for."""
     _seen: set[int] = dataclasses.field(init=False, default_factory=set)  # hashes of heads
+    _guarded: Guarded | None = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.done = self.loop.create_future()
         self.done.set_result(None)
+        self._guarded = self.application if isinstance(self.application, Guarded) else None
 
     def lost(self, connection: Connection) -> None:
         """A connection has closed."""
@@ -104,6 +115,17 @@ class Site:
         ordinary = head.keep_alive and not head.expects_continue
         if ordinary and 0 < head.length <= self.limits.body_bytes and isinstance(self.application, Hurried):
             head.answering = self.application.shortcut(head.start_line, head.headers())
+
+    def admit(self, head: Head, exchange: Exchange) -> None:
+        """Have the application look at a request's head. Raises Refused."""
+        if self._guarded is not None and not head.admitted:
+            head.also = self._guarded.admit(head.start_line, head.fields, exchange.context.remote_ip)
+        head.admitted = True
+        exchange.also = head.also
+
+    def forget(self) -> None:
+        """Have every head read, and decided over, anew."""
+        self.heads.clear()
 
     def fault(self, error: BaseException, context: object) -> Refused:
         """What a client hears of an exception of its delegate's."""

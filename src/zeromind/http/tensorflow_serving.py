@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+from zeromind.access.scope import Scope
 from zeromind.codecs import tensorflow_examples, tensorflow_model, tensorflow_serving
 from zeromind.codecs.tensorflow_serving import Encode
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -48,6 +49,7 @@ class Status(TensorFlowHandler):
     route = _MODEL
     shown = _SHOWN
     summary = "The state of a model's only version, in TensorFlow Serving's words."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelStatus"), faults=(ErrorKind.MODEL_NOT_FOUND,))}
 
     def get(self, model: str, version: str | None = None, label: str | None = None) -> None:
@@ -67,6 +69,7 @@ class Metadata(TensorFlowHandler):
     route = _MODEL + "/metadata"
     shown = _SHOWN + "/metadata"
     summary = "The inputs and outputs of a model, as TensorFlow Serving writes a signature."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("SignatureMetadata"), faults=FINDING)}
 
     async def get(self, model: str, version: str | None = None, label: str | None = None) -> None:
@@ -110,6 +113,7 @@ class Predict(_Asking):
     route = _MODEL + ":predict"
     shown = _SHOWN + ":predict"
     summary = "The prediction of a model for TensorFlow Serving's `instances` (row by row) or `inputs` (whole tensors)."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("PredictResponse"), body=json("PredictRequest"), faults=_ASKING)
     }
@@ -122,6 +126,7 @@ class Classify(_Asking):
     route = _MODEL + ":classify"
     shown = _SHOWN + ":classify"
     summary = "The labels and scores of TensorFlow Serving's `examples`, of a model with an output [rows, classes]."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("ClassifyResponse"), body=json("ExamplesRequest"), faults=_ASKING)
     }
@@ -134,6 +139,7 @@ class Regress(_Asking):
     route = _MODEL + ":regress"
     shown = _SHOWN + ":regress"
     summary = "A number for each of TensorFlow Serving's `examples`, of a model with an output [rows]."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(json("RegressResponse"), body=json("ExamplesRequest"), faults=_ASKING)
     }

@@ -252,6 +252,8 @@ class HTTPProtocol(asyncio.Protocol):
         exchange = self._exchange = Exchange(self, head.start_line, head.keep_alive and not site.draining, self._limits.body_bytes)
         exchange.read_finished = head.length == 0
         self.deadline = math.inf
+        if head.also or not head.admitted:
+            site.admit(head, exchange)
         headers = head.headers()
         try:
             delegate = self._delegate = site.application.start_request(self, exchange)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import psutil
 
 import zeromind
+from zeromind.access.scope import Scope
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
@@ -27,19 +28,20 @@ class Info(Handler):
     route = "/(?:info)?"
     shown = "/info"
     summary = "General information about the pool."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Info")))
 
     def get(self) -> None:
-        """The service, its id, its optional settings, its version; a browser that asks for / is sent to the console."""
+        """The service, its id, its optional settings, its version; a browser that asks for / is sent to the console instead."""
         if self.request.path == "/":
             self.set_header("Vary", "Accept")
-            if self.request.method == "GET" and "text/html" in self.request.headers.get("Accept", ""):
-                self.redirect("console")
-                return
         config = self.engine.config
         options: dict[str, Any] = {"debug": config.debug}
         if config.model_types:
             options["model_types"] = list(config.model_types)
+        if config.insecure:
+            options["insecure"] = True
         self.send({"service": "ModelPool", "id": config.id, "options": options, "version": VERSION})
 
     post = get
@@ -50,6 +52,7 @@ class InfoSystem(Handler):
 
     route = "/info/system"
     summary = "Processor, memory and Python of the host."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("System")))
 
     def get(self) -> None:
@@ -65,6 +68,7 @@ class InfoTask(Handler):
 
     route = "/info/task"
     summary = "The task of the model `id`."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Task"), _ID, faults=FINDING))
 
     def get(self) -> None:
@@ -79,11 +83,14 @@ class InfoTasks(Handler):
 
     route = "/info/tasks"
     summary = "The tasks of all models."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Tasks")))
 
     def get(self) -> None:
         """Every task."""
-        self.send({"id": self.engine.config.id, "tasks": [_task(model) for model in self.engine.registry.models()]})
+        models = [model for model in self.engine.registry.models() if self.caller.sees(model.task.id)]
+        self.send({"id": self.engine.config.id, "tasks": [_task(model) for model in models]})
 
     post = get
 
@@ -93,6 +100,8 @@ class ModelList(Handler):
 
     route = "/model/list"
     summary = "The ids of the loaded models and their check sum; no ids if the request's `check_sum` is the present one."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(json("Models")),
         "POST": Operation(
@@ -104,8 +113,9 @@ class ModelList(Handler):
         """The ids, unless the client's check sum says that it knows them."""
         registry = self.engine.registry
         known = self.json_object(ErrorKind.REQUEST_ATTRIBUTE).get("check_sum") if self.body.strip() else None
-        check_sum = registry.check_sum()
-        self.send({"id": self.engine.config.id, "check_sum": check_sum, "models": [] if known == check_sum else registry.ids()})
+        ids = self.caller.visible(registry.ids())
+        check_sum = registry.check_sum(ids)
+        self.send({"id": self.engine.config.id, "check_sum": check_sum, "models": [] if known == check_sum else ids})
 
     post = get
 
@@ -115,6 +125,7 @@ class ModelInfo(Handler):
 
     route = "/model/info"
     summary = "The inputs and outputs of the model `id`."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Interface"), _ID, faults=FINDING))
 
     async def get(self) -> None:
@@ -129,6 +140,8 @@ class ModelLoad(Handler):
 
     route = "/model/load"
     summary = "Load the task in the body."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
+    for_some_models = True
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             json("Loaded"),
@@ -139,7 +152,9 @@ class ModelLoad(Handler):
 
     async def post(self) -> None:
         """Answer when the model is loaded: seconds and bytes that it took."""
-        model = await self.engine.load(self.json_object(ErrorKind.LOAD_DATA))
+        task = self.json_object(ErrorKind.LOAD_DATA)
+        self.is_about(str(task.get("id", "")))
+        model = await self.engine.load(task)
         gpus = {f"cuda:{number}": nbytes for number, nbytes in model.gpu_memory.items()}
         took = {"load_time": model.load_time, "memory_consumed": model.memory_consumed, **({"gpu_memory_consumed": gpus} if gpus else {})}
         self.send({"result": True, **took, "model_id": model.task.id})
@@ -150,6 +165,7 @@ class ModelDrop(Handler):
 
     route = "/model/drop"
     summary = "Drop the model `id`; answers when its memory is free."
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.MANAGE, "POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(
         _BOTH, Operation(json("Dropped"), _ID, faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.SHUTTING_DOWN))
     )
@@ -168,6 +184,7 @@ class ModelPredict(Handler):
 
     route = "/model/predict"
     summary = "The prediction of the model `id` for `{input name: data}`, or for a picture as the body."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             json("Prediction"), _ID, body={**json("Data"), "image/*": {"description": "a picture, as a file"}}, faults=PREDICTING
@@ -188,6 +205,7 @@ class CommandStop(Handler):
 
     route = "/command/stop"
     summary = "Stop the pool whose id is `pool_id` in the body."
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             json("Stopping"), body=json("Stop"), faults=(ErrorKind.CONTENT_TYPE, ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.POOL_ID)
