@@ -16,25 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 from faults.clients import Talker
 from faults.history import Operation, explain
+from faults.versions import NAME, config, task, versioned
 
-VERSIONED = '''
-"""Tells its version, after a while if it is asked to."""
-
-import time
-
-
-class Skill:
-    inputs = {"wait": ("float32", [None])}
-    outputs = {"version": ("int64", [None])}
-
-    def __init__(self, version=0):
-        self.version = version
-
-    def predict(self, wait):
-        time.sleep(float(wait.max(initial=0)))
-        return {"version": (0 * wait + self.version).astype("int64")}
-'''
-NAME = "one"
 PAUSES_S = {"drop": 1.5, "unload": 1.5}
 """How long a client waits at most before it does this: a drop that always comes at once lets no load come to its end."""
 
@@ -42,8 +25,7 @@ PAUSES_S = {"drop": 1.5, "unload": 1.5}
 @pytest.fixture
 def server(spawn, tmp_path):
     """A server that may load versions of one skill, and what the tasks for them are."""
-    (tmp_path / "versioned.py").write_text(VERSIONED)
-    made = spawn(tasks=[], roots=[str(tmp_path)], code_roots=[str(tmp_path)], state_dir=str(tmp_path / "state"))
+    made = versioned(spawn, tmp_path)
     yield made
     assert made.get("/v2/health/live").status == 200
     assert Web(made).reload(7) == "ok"
@@ -52,10 +34,6 @@ def server(spawn, tmp_path):
     assert made.wait() == 0
     assert made.complaints() == []
     assert "unknown reason" not in made.log.read_text()
-
-
-def task(version):
-    return {"id": NAME, "model_file": "versioned.py", "model_type": "python", "version": version, "threads": 1}
 
 
 class Web:
@@ -73,8 +51,7 @@ class Web:
         return self.answers[answer.status]
 
     def reload(self, version):
-        config = {key: value for key, value in task(version).items() if key != "id"}
-        answer = self.server.post(f"/v2/repository/models/{NAME}/load", {"parameters": {"config": json.dumps(config)}})
+        answer = self.server.post(f"/v2/repository/models/{NAME}/load", {"parameters": {"config": json.dumps(config(version))}})
         if answer.status == 400:
             assert "was dropped" in answer.json["error"], answer
             return "cancelled"
@@ -106,8 +83,7 @@ class Rpc:
         self.wait = triton.InferInput("wait", [1], "FP32").set_data_from_numpy(np.zeros(1, np.float32))
 
     def reload(self, version):
-        config = {key: value for key, value in task(version).items() if key != "id"}
-        return self._told(lambda: self.client.load_model(NAME, config=json.dumps(config)))
+        return self._told(lambda: self.client.load_model(NAME, config=json.dumps(config(version))))
 
     def unload(self):
         return self._told(lambda: self.client.unload_model(NAME))
