@@ -66,7 +66,7 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether every configured task has loaded or failed, and the pool is not stopping."""
-        return self._starting is not None and self._starting.done() and not self._stopping
+        return self._starting is not None and self._starting.done() and not self.stopped.is_set()
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Have ``changed`` called whenever ``ready`` may have become another, until what this gives is called."""
@@ -151,8 +151,7 @@ class Engine:
     async def load(self, source: Mapping[str, Any]) -> Model:
         """Load a task that a client sent. Raises ALREADY_LOADED, or what is wrong with the task or its model."""
         with self._accepted():
-            if "allow_code" in source:
-                raise plan.no_word_for_code()
+            plan.check_words(source)
             # A client that leaves while its model loads must not leave a half-loaded model behind.
             return await asyncio.shield(self.registry.load(source, trusted=False, remember=True))
 
@@ -185,10 +184,15 @@ class Engine:
         return [{"name": model.task.id, "version": VERSION, **model.told()} for model in models]
 
     def stop(self) -> None:
-        """Ask the pool to stop: from now on it is not ready and accepts nothing new."""
-        self._stopping = True
+        """Ask the pool to stop: from now on it is not ready, and accepts nothing new unless it has ``pre_stop_s`` for that."""
+        self._stopping = self._stopping or not self.config.pre_stop_s
         self.stopped.set()
         self._changed()
+
+    async def notice(self) -> None:
+        """Serve for ``pre_stop_s``, so that balancers notice that the pool is not ready any more; then accept nothing new."""
+        await self._unless_hurried(lambda: True, self.config.pre_stop_s)
+        self._stopping = True
 
     def hurry(self) -> None:
         """Wait no longer for accepted requests: they are answered SHUTTING_DOWN."""
@@ -197,9 +201,8 @@ class Engine:
     async def close(self) -> None:
         """Let accepted requests finish within ``drain_s``, then end every worker."""
         self.stop()
-        end = time.monotonic() + self.config.drain_s
-        while self._busy and not self._hurried and time.monotonic() < end:  # noqa: ASYNC110 - it has many owners, and happens once
-            await asyncio.sleep(_DRAIN_TICK_S)
+        self._stopping = True
+        await self._unless_hurried(lambda: self._busy, self.config.drain_s)
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
@@ -211,6 +214,11 @@ class Engine:
         self.trace.write()
         if self._journal is not None:
             self._journal.close()
+
+    async def _unless_hurried(self, wanted: Callable[[], bool], most_s: float) -> None:
+        end = time.monotonic() + most_s
+        while wanted() and not self._hurried and time.monotonic() < end:  # noqa: ASYNC110 - it has many owners, and happens once
+            await asyncio.sleep(_DRAIN_TICK_S)
 
     @property
     def _busy(self) -> bool:

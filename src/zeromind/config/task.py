@@ -58,6 +58,10 @@ class Task:
     timeout_s: float
     device: str
     allow_code: bool
+    network: str
+    reads: list[str]
+    writes: list[str]
+    memory_limit_bytes: int
     max_batch_size: int
     max_queue_delay_us: float
     priority_levels: int

@@ -28,6 +28,10 @@ HARMLESS = frozenset(
 """What a client may change of the operator's task without making it its own: nothing of these names files or code."""
 
 
+WORDS = ("allow_code", "network", "reads", "writes", "memory_limit_bytes")
+"""What only the operator may say of a task: how far its worker is trusted."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """A task to load; ``trusted`` = it is the operator's.
@@ -73,7 +77,8 @@ def changed(
     source = {**base.source, **news, "id": name}
     trusted = base.trusted and upload is None and news.keys() <= HARMLESS
     if not trusted:
-        source.pop("allow_code", None)
+        check_words(news)
+        source = {key: value for key, value in source.items() if key not in (*WORDS, "isolation")}
     if upload is not None:
         return Plan({**source, "model_file": keys.get("model_file", upload.model_file)}, trusted=False, upload=upload)
     note: Mapping[str, Any] = source
@@ -101,17 +106,20 @@ def _keys(name: str, config: Mapping[str, Any] | str, base: Base | None) -> dict
     if "id" in keys and keys["id"] != name:
         raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, "the task key 'id' cannot be changed: it is the model's name", "id")
     if "allow_code" in keys:
-        raise no_word_for_code()
+        check_words(keys)
     return keys
 
 
-def no_word_for_code() -> ZeroMindError:
-    """What to say to a client that wants code allowed."""
-    return ZeroMindError(
-        ErrorKind.TASK_ATTRIBUTE,
-        "'allow_code' is the operator's word: it stands in the configuration file; clients load such files from 'code_roots'",
-        "allow_code",
-    )
+def check_words(keys: Mapping[str, Any]) -> None:
+    """Raise TASK_ATTRIBUTE for a key that a client may not say."""
+    for key in WORDS:
+        if key in keys:
+            advice = "; clients load such files from 'code_roots'" if key == "allow_code" else ""
+            text = f"{key!r} is the operator's word: it stands in the configuration file{advice}"
+            raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, text, key)
+    if keys.get("isolation", "process") != "process":
+        text = "a client's model runs in a process of its own: 'isolation' is the operator's word, it stands in the configuration file"
+        raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, text, "isolation")
 
 
 def _parsed(text: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from zeromind.repository.catalogue import Catalogue
 from zeromind.repository.journal import Journal
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
-from zeromind.repository.ordering import order_for
+from zeromind.repository.ordering import Surroundings, order_for
 from zeromind.repository.plan import Base, Plan, again, changed, unknown
 from zeromind.repository.turn import Load, Turn
 from zeromind.repository.upload import Upload
@@ -49,6 +49,7 @@ class Registry:
         self._journal = journal
         self._trace = trace or Trace()
         self._scratch = scratch or Scratch()
+        self._surroundings = Surroundings(self._scratch, config)
         self._models: dict[str, Model] = {}
         self._leaving: set[Model] = set()
         """Those whose place was taken and that still have requests."""
@@ -224,7 +225,7 @@ class Registry:
     def _made(self, task: Task, plan: Plan) -> Model:
         if self._closed:  # it has waited for its turn
             raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
-        return Model(task, order_for(task, plan, self._config), self._config, self._trace.sampler(task.id), plan)
+        return Model(task, order_for(task, plan, self._config, self._surroundings), self._config, self._trace.sampler(task.id), plan)
 
     async def _load_first(self, load: Load, model: Model) -> Model:
         """Load a model whose id is free."""
