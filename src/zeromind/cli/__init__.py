@@ -11,6 +11,7 @@ from zeromind.cli.adapters import adapters
 from zeromind.cli.bench import bench
 from zeromind.cli.check import check
 from zeromind.cli.inspect import inspect
+from zeromind.cli.keys import keys
 from zeromind.cli.predict import predict
 from zeromind.cli.serve import serve
 
@@ -24,6 +25,7 @@ def commands() -> None:
     zeromind serve model.onnx            serve a model file at once
     zeromind serve -c pool.json          serve what a configuration lists
     zeromind check -c pool.json          try a configuration without serving
+    zeromind keys add alice --file keys.json  make an API key
     zeromind adapters                    list the frameworks that are served here
     zeromind inspect model.onnx          show a model's inputs and outputs
     zeromind predict model -f image=5.png  ask a running server
@@ -31,7 +33,7 @@ def commands() -> None:
     """
 
 
-for command in (serve, check, adapters, inspect, predict, bench):
+for command in (serve, check, keys, adapters, inspect, predict, bench):
     commands.add_command(command)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from zeromind.cli import results
+from zeromind.cli import results, settings
 from zeromind.cli.measuring import Measuring
 from zeromind.client.address import Address
 from zeromind.client.call import Call
@@ -71,6 +71,7 @@ def _headers(_context: click.Context, _option: click.Parameter, lines: tuple[str
 @click.option("--batch", type=click.IntRange(1, 65_536), default=1, show_default=True, help="Rows in a made-up request.")
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="The route to ask.  [default: v2, or 0mind for inputs with filters]")
 @click.option("-H", "--header", "headers", multiple=True, callback=_headers, help="A header to send, 'Name: value'.")
+@settings.key
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write it as JSON into a file, too.")
 def bench(  # noqa: PLR0913 - each is an argument or an option of the command line
@@ -89,6 +90,7 @@ def bench(  # noqa: PLR0913 - each is an argument or an option of the command li
     batch: int,
     protocol: str | None,
     headers: dict[str, str],
+    key: str | None,
     as_json: bool,
     output: Path | None,
 ) -> None:
@@ -109,6 +111,7 @@ def bench(  # noqa: PLR0913 - each is an argument or an option of the command li
         raise click.UsageError("give either --rate or --closed: a closed loop takes the rate that it gets")
     if max(rates, default=0) * (duration + warmup) > _MOST_REQUESTS:
         raise click.UsageError(f"this would be more than {_MOST_REQUESTS:,} requests: give a shorter --duration or a lower --rate")
+    headers = {**settings.bearer(key), **headers}
     try:
         address = Address.parse(url)
     except ValueError as error:

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from zeromind.cli import settings
+
 
 @click.command()
 @click.argument("model")
@@ -25,9 +27,12 @@ import click
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A picture or a JSON file to send as the body.",
 )
+@settings.key
 @click.option("--url", default="http://127.0.0.1:5885", show_default=True, help="Where the server is.")
 @click.option("--timeout", default=60.0, show_default=True, help="How long to wait, in seconds.")
-def predict(model: str, data: str | None, files: tuple[Path, ...], url: str, timeout: float) -> None:
+def predict(  # noqa: PLR0913 - each is an argument or an option of the command line
+    *, model: str, data: str | None, files: tuple[Path, ...], key: str | None, url: str, timeout: float
+) -> None:
     """Print the prediction of MODEL, as JSON.
 
     \b
@@ -38,14 +43,16 @@ def predict(model: str, data: str | None, files: tuple[Path, ...], url: str, tim
         raise click.UsageError("give either DATA, a JSON object of input name → data, or -f FILE")
     bodies = [(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/json") for path in files]
     for body, media in bodies or [(str(data).encode(), "application/json")]:
-        click.echo(json.dumps(_ask(url, model, body, media, timeout)))
+        click.echo(json.dumps(_ask(url, model, body, {"Content-Type": media, **settings.bearer(key)}, timeout)))
 
 
-def _ask(url: str, model: str, body: bytes, media: str, timeout: float) -> Any:
+def _ask(url: str, model: str, body: bytes, headers: dict[str, str], timeout: float) -> Any:
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"--url must begin with http:// or https://, not {url!r}")
     address = f"{url.rstrip('/')}/model/predict?{urllib.parse.urlencode({'id': model})}"
-    request = urllib.request.Request(address, body, {"Content-Type": media})  # noqa: S310 - the scheme is checked above
+    request = urllib.request.Request(address, body)  # noqa: S310 - the scheme is checked above
+    for name, value in headers.items():  # whoever the server sends us to shall not have the key
+        request.add_unredirected_header(name, value)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - likewise
             return json.load(answer)

@@ -43,6 +43,22 @@ def config_file(function: F) -> F:
     )(function)
 
 
+def key(function: F) -> F:
+    """Give a command that asks a server the option for the key that it needs."""
+    return click.option(
+        "--key", envvar="ZEROMIND_KEY", show_envvar=True, help="The API key, where the server needs one; better in the variable."
+    )(function)
+
+
+def bearer(key: str | None) -> dict[str, str]:
+    """The header that carries a key. Ends the command for what is none."""
+    if not key:
+        return {}
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise click.UsageError("the --key is no API key: those that 'zeromind keys add' makes begin with zm_")
+    return {"Authorization": f"Bearer {key}"}
+
+
 def read(file: Path | None, given: dict[str, Any]) -> pool.PoolConfig:
     """The settings from file, environment and flags. Ends the command with one line if they cannot be used."""
     try:
