@@ -30,7 +30,7 @@ from zeromind.limits import HttpLimits
 _log = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 1.0
-"""How long answers that are written may take to reach their clients when the pool stops."""
+"""How long answers that are written may take to reach their clients when the pool has stopped."""
 
 
 class Server:
@@ -91,14 +91,16 @@ class Server:
             await self.close()
 
     async def close(self) -> None:
-        """Accept no more connections, let accepted requests finish, end the workers."""
-        draining = asyncio.create_task(self._http.drain(self.config.drain_s + _LAST_WORDS_S))
+        """Say that the pool is not ready, turn new requests away, let accepted ones finish, end the workers, then the connections."""
+        self.engine.stop()
+        self._http.leave()
+        await self.engine.notice()
         self._grpc.leave()
         await self.engine.close()
-        await asyncio.wait([draining], timeout=_LAST_WORDS_S)
+        await self._http.drain(_LAST_WORDS_S)
         await self._http.close()
-        await draining
-        await self._grpc.close()
+        await self._grpc.close(_LAST_WORDS_S)
+        self._guard.close()
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)

@@ -81,6 +81,11 @@ def contents(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+def shared_memory():
+    """The names of what is in shared memory."""
+    return {path.name for path in Path("/dev/shm").iterdir()}
+
+
 @pytest.mark.proves("G5", "F17")
 @pytest.mark.timeout(36000)
 def test_g5_what_was_acknowledged_survives_a_kill_at_any_instant(spawn, tmp_path, size, is_gone, waiting):
@@ -117,11 +122,6 @@ def test_g5_what_was_acknowledged_survives_a_kill_at_any_instant(spawn, tmp_path
     assert contents(temporary) == []
     assert shared_memory() <= shared
     assert [path for path in contents(tmp_path / "state") if path not in ("pool.sqlite3", "pool.sqlite3-journal")] == []
-
-
-def descriptors_of_shared_memory():
-
-    return [path.name for path in Path("/dev/shm").iterdir()]
 
 
 @pytest.mark.proves("F17")
