@@ -35,7 +35,7 @@ class JsonLimits:
     depth: int = _limit(64, "levels", _K.INVALID_INPUT, "Lists and objects in each other.")
     values: int = _limit(1 << 20, "values", _K.INVALID_INPUT, "Values that become an object each: text, members, all but lists of numbers.")
     numbers: int = _limit(1 << 23, "numbers", _K.INVALID_INPUT, "Numbers of one tensor; bytes carry more.")
-    digits: int = _limit(1000, "characters", _K.INVALID_INPUT, "Of one number outside of tensors.")
+    digits: int = _limit(300, "digits", _K.INVALID_INPUT, "Of one number outside of tensors, in a row.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

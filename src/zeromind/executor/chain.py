@@ -14,6 +14,7 @@ from zeromind.config.task import FilterUse
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.guard import first_line, guarded
 from zeromind.filters import base as filters
+from zeromind.limits import JSON
 from zeromind.plugins import Plugins
 from zeromind.tensors import Encoded, Tensor, TensorSpec
 
@@ -44,7 +45,7 @@ class Chain:
         spec, data = self._spec, value.data
         if value.media == "application/json":
             try:
-                data = strictjson.loads(value.data)
+                data = strictjson.loads(value.data, values=JSON.numbers)
             except ValueError as error:
                 raise ZeroMindError(ErrorKind.INVALID_INPUT, f"input {spec.name!r} is not JSON: {error}", spec.name) from None
         made = self._apply_all(data)

@@ -33,7 +33,6 @@ from zeromind.http.entrance import asked_by
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 
 T = TypeVar("T")
-_MOST_VALUES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -50,11 +49,11 @@ class Handler(tornado.web.RequestHandler):
     dialect: ClassVar[Dialect] = ZEROMIND
     """The form of its errors, and where the list of routes puts it."""
     operations: ClassVar[Mapping[str, Operation]] = {}
+    """By method, what it takes and gives."""
     scopes: ClassVar[Mapping[str, Scope]] = {}
     """By method, what it needs of a key; ``manage`` where nothing is said."""
     for_some_models: ClassVar[bool] = False
     """Whether keys that are for some models only may ask it although it names none: it tells of no others."""
-    """By method, what it takes and gives."""
 
     def initialize(self, engine: Engine) -> None:
         """Take the engine that the application was made with."""
@@ -91,22 +90,30 @@ class Handler(tornado.web.RequestHandler):
         """The body as a JSON object. Raises CONTENT_TYPE, or ``kind`` if it is none."""
         if self.content_type != "application/json":
             raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", self.content_type)
+        return self.object_in(self.body, kind)
+
+    @staticmethod
+    def object_in(body: bytes, kind: ErrorKind) -> dict[str, Any]:
+        """The JSON object in a text. Raises ``kind`` if it is none, or one that no client may send."""
         try:
-            data = orjson.loads(self.few(kind))
-            orjson.dumps(data)  # what is nested too deep to be sent back
-            strictjson.loads(self.body)  # a key that stands twice
+            data = strictjson.loads(body)
+            orjson.dumps(data)  # an integer of more than 64 bits, which cannot be sent back
         except (ValueError, TypeError) as error:
-            reason = f"it is not JSON: {error}" if self.body.strip() else "it is empty"
+            reason = f"it is not JSON: {error}" if body.strip() else "it is empty"
             raise ZeroMindError(kind, f"the body must be a JSON object: {reason}") from None
         if not isinstance(data, dict):
             raise ZeroMindError(kind, f"the body must be a JSON object, not {type(data).__name__}")
         return data
 
-    def few(self, kind: ErrorKind) -> bytes:
-        """The body, of JSON that is to become objects. Raises ``kind`` for too many: each takes the event loop's time."""
-        if self.body.count(b",") > _MOST_VALUES:
-            raise ZeroMindError(kind, f"the body has more than {_MOST_VALUES} values")
-        return self.body
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return asked_by(self.request).caller
+
+    def is_about(self, model_id: str) -> None:
+        """Note the model that a body names. Raises PERMISSION_DENIED if it is not for the caller's key."""
+        asked_by(self.request).model = model_id
+        self.caller.check_model(model_id)
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
         """What some work gives, which ends when the client leaves."""
@@ -140,6 +147,8 @@ class Handler(tornado.web.RequestHandler):
         self.set_status(self.status_of(error))
         if error.kind in envelope.RETRYABLE:
             self.set_header("Retry-After", str(envelope.RETRY_AFTER_S))
+        if error.kind is ErrorKind.UNAUTHENTICATED:
+            self.set_header("WWW-Authenticate", envelope.CHALLENGE)
         if error.kind is ErrorKind.METHOD_NOT_ALLOWED:
             self.set_header("Allow", self._allowed())
         self.send(self.encode_error(error))
@@ -147,8 +156,6 @@ class Handler(tornado.web.RequestHandler):
     def encode_error(self, error: ZeroMindError) -> bytes:
         """The body of a fault's answer, in the handler's dialect."""
         return envelope.body(error)
-        if error.kind is ErrorKind.UNAUTHENTICATED:
-            self.set_header("WWW-Authenticate", envelope.CHALLENGE)
 
     def status_of(self, error: ZeroMindError) -> int:
         """The status of a fault's answer, in the handler's dialect."""
@@ -185,13 +192,6 @@ class Handler(tornado.web.RequestHandler):
     def _allowed(self) -> str:
         return ", ".join(self.methods())
 
-
-class NotFound(Handler):
-    """Any route that nobody answers."""
-
-    def prepare(self) -> Awaitable[None] | None:
-        """Refuse at once."""
-        raise self._misdirected()
 
 class Refusal(Handler):
     """What a request is answered in place of its handler, in that one's dialect."""
@@ -232,6 +232,13 @@ class Preflight(Handler):
         self.set_status(204)
         self.finish()
 
+
+class NotFound(Handler):
+    """Any route that nobody answers."""
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Refuse at once."""
+        raise self._misdirected()
 
     def _misdirected(self) -> ZeroMindError:
         return ZeroMindError(ErrorKind.ROUTE_NOT_FOUND, f"there is no route {self.request.path}; /docs lists them all", self.request.path)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
-from zeromind import strictjson
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import oip_status
 from zeromind.http.handler import Handler, NotFound
@@ -29,16 +26,7 @@ class OipHandler(Handler):
     @property
     def fields(self) -> dict[str, Any]:
         """The body as a JSON object, empty if the body is; its content type does not matter. Raises REQUEST_ATTRIBUTE if it is none."""
-        if not self.body.strip():
-            return {}
-        try:
-            data = orjson.loads(self.few(ErrorKind.REQUEST_ATTRIBUTE))
-            strictjson.loads(self.body)  # a key that stands twice
-        except ValueError as error:
-            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body must be a JSON object: {error}") from None
-        if not isinstance(data, dict):
-            raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body must be a JSON object, not {type(data).__name__}")
-        return data
+        return self.object_in(self.body, ErrorKind.REQUEST_ATTRIBUTE) if self.body.strip() else {}
 
     @property
     def bare(self) -> bool:
