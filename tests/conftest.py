@@ -58,6 +58,7 @@ class Skill:
 LAB = '''
 """Does what the request says, to itself too; tells its process and the size of its batch."""
 
+import ctypes
 import os
 import signal
 import time
@@ -74,6 +75,19 @@ class Skill:
             name, _, value = one.partition(":")
             if name == "sleep":
                 time.sleep(float(value))
+            elif name == "hold":  # nothing else of the process runs meanwhile
+                ctypes.PyDLL(None).sleep(int(value))
+            elif name == "note":
+                with open(value, "a") as file:
+                    file.write("x")
+            elif name == "due":  # a time of the monotonic clock, and where to note that it has passed
+                due, _, path = value.partition(":")
+                if time.monotonic() > float(due):
+                    with open(path, "a") as file:
+                        file.write("x")
+                time.sleep(0.02)
+            elif name == "fill":
+                bytearray(int(value))
             elif name == "exit":
                 os._exit(int(value))
             elif name == "leave":

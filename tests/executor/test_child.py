@@ -78,7 +78,7 @@ def test_a_halted_process_shows():
         child = start("import time; time.sleep(60)")
         assert not child.stopped()
         os.kill(child.pid, signal.SIGSTOP)
-        while not child.stopped():
+        while not child.stopped():  # noqa: ASYNC110 - nobody tells when it is so
             await asyncio.sleep(0.01)
         assert child.memory() > 0
         child.kill()
