@@ -360,9 +360,9 @@ class ProcessExecutor:
         )
         if child.starved and not self._killed:
             kind = ErrorKind.OUT_OF_MEMORY if kind is ErrorKind.WORKER_CRASHED else kind
-            return ZeroMindError(kind, f"the system ended the model's worker {when}, because memory ran out")
+            return ZeroMindError(kind, f"the system ended the model's worker {when}, because memory ran out", kind.name)
         how = "took too long and was ended" if self._killed else ending(child.code)
-        return ZeroMindError(kind, f"the model's worker {how} {when}")
+        return ZeroMindError(kind, f"the model's worker {how} {when}", kind.name)
 
     def _fail(self, fault: ZeroMindError) -> None:
         running, self._running = self._running, {}
