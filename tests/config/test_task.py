@@ -60,7 +60,8 @@ WRONG = {
     "device": [0, None], "allow_code": [1, "true", None], "max_batch_size": [0, 1 << 20, 1.5],
     "max_queue_delay_us": [-1, 1e9, "5"], "threads": [-1, 2000, 1.5, True],
     "labels": [[], "x", None, {"y": 5}, {"y": [1]}, {"y": None}], "priority_levels": [0, -1, 1.5, 10_000],
-    "default_priority_level": [0, "1", 11],
+    "default_priority_level": [0, "1", 11], "network": ["yes", True, None], "reads": ["/x", [1], None], "writes": ["/x", [None]],
+    "memory_limit_bytes": [-1, 1.5, "1", True],
     "samples": [{}, "x", [5], [{}], [{"inputs": 5}], [{"inputs": {}, "output": {}}], [{"inputs": {}, "rtol": -1}],
                 [{"inputs": {}, "atol": "0"}], [{"inputs": {}, "outputs": 5}], [{"inputs": {}, "parameters": []}]],
 }  # fmt: skip

@@ -193,7 +193,7 @@ def test_a_picture_for_an_input_that_takes_none_is_refused(triton):
 
 
 def test_the_index_and_unload(triton, pool):
-    pool.load({"id": "spare", "model_file": "double.onnx", "isolation": "thread"})
+    pool.load({"id": "spare", "model_file": "double.onnx"})
     index = {model.name: (model.version, model.state) for model in triton.get_model_repository_index().models}
     assert index["spare"] == ("1", "READY")
     assert set(index) >= {"sum", "every", "lab"}
@@ -203,7 +203,7 @@ def test_the_index_and_unload(triton, pool):
 
 
 def test_kserve_clients_name_the_model_in_the_first_field(raw, pool):
-    pool.load({"id": "spare", "model_file": "double.onnx", "isolation": "thread"})
+    pool.load({"id": "spare", "model_file": "double.onnx"})
     raw.call("RepositoryModelUnload", b"\x0a\x05spare")
     assert "spare" not in pool.ids()
 

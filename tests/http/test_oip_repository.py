@@ -6,8 +6,8 @@ import tempfile
 
 import pytest
 
-SUM = {"id": "sum", "model_file": "sum.py", "isolation": "thread"}
-DOUBLE = {"id": "double", "model_file": "double.onnx", "isolation": "thread"}
+SUM = {"id": "sum", "model_file": "sum.py"}
+DOUBLE = {"id": "double", "model_file": "double.onnx"}
 INDEX, MODELS = "/v2/repository/index", "/v2/repository/models"
 TENSOR = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
 

@@ -6,7 +6,7 @@ import pytest
 
 from zeromind.config.options import TASK
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.repository.plan import HARMLESS, Base, Plan, again, changed
+from zeromind.repository.plan import HARMLESS, WORDS, Base, Plan, again, changed
 
 OWN = {"id": "m", "model_file": "m.py", "allow_code": True, "max_batch_size": 8}
 OPERATORS, CLIENTS = Base(OWN, trusted=True), Base({"id": "m", "model_file": "m.onnx"}, trusted=False)
@@ -25,7 +25,7 @@ def test_harmless_changes_leave_a_task_the_operators():
     assert back.note == {"timeout_s": 1}
 
 
-@pytest.mark.parametrize("key", sorted({option.key for option in TASK} - HARMLESS - {"id", "allow_code"} | {"load_s"}))
+@pytest.mark.parametrize("key", sorted({option.key for option in TASK} - HARMLESS - {"id", "isolation", *WORDS} | {"load_s"}))
 def test_any_other_change_makes_it_the_clients_and_takes_the_word_for_code_from_it(key):
     plan = changed("m", OPERATORS, OWN, {key: "other"}, None)
     assert not plan.trusted
@@ -43,6 +43,22 @@ def test_no_client_speaks_the_operators_word(base, word):
         with pytest.raises(ZeroMindError) as caught:
             changed("m", base, None, config, None)
         assert (caught.value.kind, caught.value.params) == (ErrorKind.TASK_ATTRIBUTE, ("allow_code",))
+
+
+@pytest.mark.proves("T1", "T5")
+@pytest.mark.parametrize("base", [OPERATORS, CLIENTS, None])
+@pytest.mark.parametrize("said", [{"network": "open"}, {"reads": ["/"]}, {"writes": ["/"]}, {"memory_limit_bytes": 0}, {"isolation": "thread"}])
+def test_t5_no_client_loosens_what_confines_its_model(base, said):
+    with pytest.raises(ZeroMindError) as caught:
+        changed("m", base, None, {"model_file": "x", **said}, None)
+    assert (caught.value.kind, caught.value.params) == (ErrorKind.TASK_ATTRIBUTE, tuple(said))
+
+
+def test_a_task_that_becomes_a_clients_runs_in_a_process_of_its_own():
+    base = Base({**OWN, "isolation": "thread", "network": "open", "reads": ["/"]}, trusted=True)
+    plan = changed("m", base, None, {"model_file": "other"}, None)
+    assert plan.source == {"id": "m", "model_file": "other", "max_batch_size": 8}
+    assert changed("m", base, None, {"instances": 2}, None).source["isolation"] == "thread"
 
 
 WRONG = ["", "{", "[]", '"x"', "null", '{"id": "n"}', '{"name": "n", "max_batch_size": 1}', '{"a": 1, "a": 2}', "[" * 100_000]
