@@ -58,7 +58,6 @@ class PictureLimits:
 
     pixels: int = _limit(64_000_000, "pixels", _K.FILTER_REFUSED, "Of one, by its header; a filter's `max_pixels`.")
     side: int = _limit(65_535, "pixels", _K.FILTER_REFUSED, "Of either side.")
-    together: int = _limit(512_000_000, "pixels", _K.FILTER_REFUSED, "Of all pictures of one request.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

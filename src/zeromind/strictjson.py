@@ -38,7 +38,7 @@ def check(text: bytes, values: int = JSON.values) -> None:
 
     All of it is done by native scans; only where one of them finds too much, strings are taken out for a second look.
     """
-    if text.count(b",") > values and _bare(text, values).count(b",") > values:
+    if text.count(b",") >= values and _bare(text, values).count(b",") >= values:
         raise _too_many(values)
     if text.count(b"[") + text.count(b"{") > JSON.depth:
         brackets = _bare(text, values).translate(None, _BRACKETS_ONLY)

@@ -274,3 +274,23 @@ def test_answers_as_bytes_are_the_same_by_either_way(request_id):
             sizes = [output["parameters"]["binary_data_size"] for output in document["outputs"]]
             assert sizes == [8 * rows, rows, 5 * rows][: len(specs)]
             assert len(body) == (length or len(body)) + sum(sizes)
+
+
+@pytest.mark.proves("F22", "T20")
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"inputs": [%b], "inputs": [%b]}',
+        b'{"inputs": [%b], "id": "a", "id": "b"}',
+        b'{"id": "a:b", "inputs": [%b], "\\u0069d": "b"}',
+        b'{"inputs": [%b], "parameters": {"a": 1, "a": 2}}',
+        b'{"inputs": [%b], "outputs": [{"name": "y", "name": "y"}]}',
+        b'{"inputs": [{"name": "x", "shape": [1, 2], "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}',
+        b'{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2], "parameters": {"a": 1, "a": 1}}]}',
+    ],
+)
+def test_f22_a_key_that_stands_twice_anywhere(text):
+    entry = b'{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}'
+    with pytest.raises(ZeroMindError, match="stands twice") as caught:
+        decoded(text.replace(b"%b", entry))
+    assert caught.value.kind is ErrorKind.PREDICT_DATA

@@ -309,7 +309,8 @@ def test_a_value_that_its_type_cannot_hold(pool, name, text):
     ],
 )
 def test_stop_with_a_wrong_pool_id(pool, body):
-    check_refused(pool, pool.post("/command/stop", body), 400, 109 if b"pool_id" in body else 100)
+    code = 109 if b"pool_id" in body and b"1234567890" not in body else 100  # a number of 64 bits at most is JSON here
+    check_refused(pool, pool.post("/command/stop", body), 400, code)
 
 
 @pytest.mark.parametrize("check_sum", [5, None, [], {}, "x", True, 1.5])

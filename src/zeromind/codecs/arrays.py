@@ -6,15 +6,18 @@ Not for several threads: the parser's memory is used again.
 
 from __future__ import annotations
 
+import collections
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import simdjson
 
 from zeromind import datatypes
-from zeromind.tensors import Tensor, TensorSpec
+from zeromind.limits import JSON
+from zeromind.tensors import Shape, Tensor, TensorSpec
 
 FAULTS = (ValueError, TypeError, AttributeError, KeyError, IndexError, RuntimeError, ArithmeticError)
 """What simdjson raises for text that is not JSON, or that holds something else than was asked for; and numpy for what overflows."""
@@ -26,7 +29,11 @@ _NUMBER_BYTES = b"0123456789.eE+- \t\r\n"
 def parse(text: bytes) -> Any:
     """The document. Nothing of it may be kept: neither a part of it nor an exception that was raised while looking at it."""
     # A parser keeps several times the size of its largest document.
-    return (_PARSER if len(text) < _SMALL else simdjson.Parser()).parse(text)
+    if len(text) < _SMALL:
+        return _PARSER.parse(text)
+    if len(text) > 2 * JSON.numbers and text.count(b",") >= JSON.numbers:
+        raise OverflowError("too many numbers")
+    return simdjson.Parser().parse(text)
 
 
 class Reader:
@@ -73,22 +80,25 @@ def flat(text: bytes, spec: TensorSpec) -> Tensor | None:
 
 
 def nested(text: bytes, spec: TensorSpec) -> Tensor | None:
-    """The tensor that nested lists hold whose sizes the spec knows, all but the first."""
+    """The tensor that nested lists hold, which are as long as the spec has it, or where that is open as the first of their level."""
     inner, numbers = spec.shape[1:], reader(spec.datatype)
-    if numbers is None or not spec.shape or None in inner:
+    if numbers is None or not spec.shape:
         return None
     try:
-        values = numbers.elements(parse(text))
+        document = parse(text)
+        sizes = _sizes(document, inner) if None in inner else inner
+        values = numbers.elements(document)
     except FAULTS:
         return None
-    size = math.prod(inner)  # type: ignore[arg-type]  # there is no None in it
-    if not values.size or values.size % size or spec.shape[0] not in (None, values.size // size):
+    size = math.prod(sizes)  # type: ignore[arg-type]  # there is no None in it
+    if not values.size or not size or values.size % size or spec.shape[0] not in (None, values.size // size):
         return None
     rows = values.size // size
     # That all of it is numbers is known by now. Without them only the brackets and commas are left, which the shape foretells.
-    if text.translate(None, _NUMBER_BYTES) != b"[" + b",".join([_skeleton(inner)] * rows) + b"]":
+    one = _skeleton(inner) if sizes is inner else _brackets(sizes)
+    if text.translate(None, _NUMBER_BYTES) != b"[" + b",".join([one] * rows) + b"]":
         return None
-    return values.reshape(rows, *inner)
+    return values.reshape(rows, *sizes)
 
 
 def length(text: bytes) -> int | None:
@@ -99,15 +109,44 @@ def length(text: bytes) -> int | None:
         return None
 
 
-def lengths(text: bytes) -> list[int] | None:
-    """How many members each object of a list has, one whose name stands twice counting twice; None for anything else."""
+def repeated(text: bytes) -> str:
+    """A name that stands twice in an object, or in those that it or a list has as inputs, outputs and parameters; empty if none does.
+
+    Raises ValueError for what cannot be read.
+    """
     try:
-        return [len(item) for item in parse(text)]
-    except FAULTS:
-        return None
+        return _repeated(parse(text))
+    except FAULTS as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _repeated(value: Any) -> str:
+    inner: Iterable[Any] = ()
+    if isinstance(value, simdjson.Object):
+        names = list(value)
+        if len(set(names)) < len(names):
+            return next(name for name, count in collections.Counter(names).items() if count > 1)
+        inner = [value[name] for name in ("inputs", "outputs", "parameters") if name in names]
+    elif isinstance(value, simdjson.Array) and len(value) and isinstance(value[0], simdjson.Object):
+        inner = value
+    return next(filter(None, map(_repeated, inner)), "")
+
+
+def _sizes(document: Any, inner: Shape) -> tuple[int, ...]:
+    """The sizes besides the first, those that are open as the first lists have them."""
+    sizes = []
+    for size in inner:
+        document = document[0]
+        sizes.append(len(document) if size is None else size)
+    return tuple(sizes)
 
 
 @functools.lru_cache(256)
 def _skeleton(shape: tuple[int, ...]) -> bytes:
+    """The same as ``_brackets``, of a model's own shape."""
+    return _brackets(shape)
+
+
+def _brackets(shape: tuple[int, ...]) -> bytes:
     """The brackets and commas of nested lists of that shape."""
-    return b"[" + b",".join([_skeleton(shape[1:])] * shape[0]) + b"]" if shape else b""
+    return b"[" + b",".join([_brackets(shape[1:])] * shape[0]) + b"]" if shape else b""

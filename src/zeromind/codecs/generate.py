@@ -10,13 +10,12 @@ import msgspec
 import numpy as np
 import orjson
 
-from zeromind import datatypes
+from zeromind import datatypes, strictjson
 from zeromind.codecs import numbers, oip_parameters
-from zeromind.codecs.inputs import complete, once, refused
+from zeromind.codecs.inputs import check_id, complete, once, refused
 from zeromind.codecs.oip_tensors import samples
 from zeromind.codecs.zeromind import members
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.limits import TENSORS
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Tensor, TensorSpec, Value, find
 
 
@@ -29,17 +28,16 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     """
     try:
         given = members(body)
-        if len(given) > TENSORS.members:
-            raise refused(f"the body has {len(given)} members; inputs and parameters may be {TENSORS.members} together")
         apart = {name: raw for name, raw in given.items() if find(interface.spec.inputs, name) is None}
-        others: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in apart.items()}
-    except (ValueError, RecursionError) as error:
+        others: dict[str, Any] = {name: strictjson.loads(bytes(raw)) for name, raw in apart.items()}
+    except ValueError as error:
         text = f"the body must be a JSON object of inputs and parameters: {error}"
         raise ZeroMindError(ErrorKind.PREDICT_DATA, text) from None
     request_id = others.pop("id", "")
     more = others.pop("parameters", None) or {}
     if not isinstance(request_id, str) or not isinstance(more, dict):
         raise refused("'id' must be text, and 'parameters' an object")
+    check_id(request_id)
     interface, fields = oip_parameters.asked_of(interface, {**others, **more}, bare)
     return InferRequest(complete(_inputs(given, interface), interface), request_id, **fields)
 

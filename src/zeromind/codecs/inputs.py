@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import TENSORS
 from zeromind.tensors import Interface, TensorSpec, Value, find
 
 
@@ -33,6 +34,12 @@ def complete(inputs: dict[str, Value], interface: Interface) -> dict[str, Value]
     if missing:
         raise ZeroMindError(ErrorKind.INPUT_MISSING, f"the data lacks the input {', '.join(map(repr, missing))}", *missing)
     return {spec.name: inputs[spec.name] for spec in interface.spec.inputs}
+
+
+def check_id(request_id: str) -> None:
+    """Raise INVALID_INPUT for an id of a request that goes into no log line."""
+    if len(request_id) > TENSORS.request_id or "\0" in request_id:
+        raise refused(f"the id of a request may have {TENSORS.request_id} characters, and NUL is none of them", request_id[:64])
 
 
 def refused(message: str, *params: Any) -> ZeroMindError:

@@ -13,6 +13,7 @@ import numpy as np
 from zeromind import datatypes
 from zeromind.codecs import arrays
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import JSON, TENSORS
 from zeromind.tensors import Tensor, TensorSpec
 
 _SCALARS: dict[str, Any] = {"BOOL": bool, "BYTES": str, "FP64": float, "INT64": int, "UINT64": int}
@@ -23,8 +24,10 @@ def to_tensor(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor:
 
     Raises INVALID_INPUT for anything else: other types, ragged lists, numbers that the dtype cannot hold, no rows.
     """
-    if (quick := arrays.nested(bytes(text), spec)) is not None:
+    text = bytes(text)
+    if (quick := arrays.nested(text, spec)) is not None:
         return quick
+    check_count(text, spec)
     try:
         data = _decoder(spec.datatype, len(spec.shape)).decode(text)
         array = np.array(data, spec.dtype)
@@ -56,8 +59,12 @@ def from_values(data: Any, spec: TensorSpec) -> Tensor:
 
 def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
     """The elements of a flat JSON list, shape (n,), in the spec's dtype; None for anything else, which ``to_tensor`` can explain."""
-    if (quick := arrays.flat(bytes(text), spec)) is not None:
+    text = bytes(text)
+    if (quick := arrays.flat(text, spec)) is not None:
         return quick
+    if text[1:2] == b"[":
+        return None
+    check_count(text, spec)
     try:
         data = _decoder(spec.datatype, 1).decode(text)
         if spec.datatype == "BYTES":
@@ -65,6 +72,17 @@ def to_flat(text: bytes | msgspec.Raw, spec: TensorSpec) -> Tensor | None:
         return datatypes.rounded(np.array(data, spec.dtype), spec.datatype)
     except (msgspec.DecodeError, ValueError, OverflowError):
         return None
+
+
+def check_count(text: bytes, spec: TensorSpec) -> None:
+    """Raise INVALID_INPUT for a list of very many values, each of which would become an object."""
+    most = JSON.values
+    if spec.datatype == "BYTES":
+        few = len(text) < 2 * TENSORS.texts or text.count(b'"') - text.count(b'\\"') <= 2 * (most := TENSORS.texts)
+    else:
+        few = len(text) < 2 * most or text.count(b",") < most
+    if not few:
+        raise _refused(spec, f"it has more than {most} values, or they are no even lists of numbers: send bytes, or several requests")
 
 
 def to_json(array: Tensor) -> Any:

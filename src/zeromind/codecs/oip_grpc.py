@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zeromind.codecs import oip_parameters
-from zeromind.codecs.inputs import complete, named, refused
+from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_frame import output
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import selection
@@ -85,6 +85,7 @@ def decode(request: Any, interface: Interface, memory: Memory, bare: bool = Fals
     ``bare`` asks for the model without its filters, as the request itself may. Raises INPUT_MISSING, or INVALID_INPUT for names that are
     unknown or stand twice, parameters that cannot be, and data that do not fit.
     """
+    check_id(request.id)
     parameters = _plain(request.parameters)
     parameters.pop(EMPTY_FINAL, None)
     interface, fields = oip_parameters.asked_of(interface, parameters, bare)

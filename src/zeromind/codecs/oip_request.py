@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from zeromind.codecs import numbers, oip_parameters
-from zeromind.codecs.inputs import complete, named, refused
+from zeromind.codecs import arrays, numbers, oip_parameters
+from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_answer import Asked
 from zeromind.codecs.oip_tensors import Bytes, Memory, check_shape, from_raw, pack_bytes, to_encoded, to_objects
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -109,11 +109,28 @@ def listed(body: Bytes) -> bytes:
 
 def _parsed(text: Bytes) -> _Request:
     try:
-        return _DECODER.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        request = _DECODER.decode(text)
+        # A member has a colon. There are more where one stands twice, but also in text and in what is not read.
+        twice = arrays.repeated(bytes(text)) if bytes(text).count(b":") > _members(request) else ""
+    except (ValueError, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ZeroMindError(
             ErrorKind.PREDICT_DATA, f'the body must be {{"inputs": [{{"name", "shape", "datatype", "data"}}]}}: {error}'
         ) from None
+    if twice:
+        raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the key {twice!r} stands twice in one object of the body", twice)
+    check_id(request.id)
+    return request
+
+
+def _members(request: _Request) -> int:
+    """How many members its objects have, as far as they say something."""
+    entries: list[_Input | _Output] = [*request.inputs, *(request.outputs or ())]
+    given = [entry.parameters for entry in entries if entry.parameters is not None]
+    if request.parameters is not None:
+        given.append(request.parameters)
+    data = sum(1 for entry in request.inputs if bytes(entry.data))
+    own = 1 + bool(request.id) + (request.outputs is not None)
+    return own + 3 * len(request.inputs) + data + len(request.outputs or ()) + len(given) + sum(map(len, given))
 
 
 def _selection(request: _Request, interface: Interface) -> tuple[oip_parameters.Wanted, ...]:

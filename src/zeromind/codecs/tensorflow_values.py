@@ -61,8 +61,11 @@ def body(text: bytes) -> dict[str, Node]:
 
 
 def plain(node: Node) -> Any:
-    """The value itself, of a node that need not be fast."""
-    return msgspec.json.decode(node) if isinstance(node, msgspec.Raw) else node
+    """The value itself, of a node that need not be fast. Raises INVALID_INPUT if it cannot be."""
+    try:
+        return strictjson.loads(bytes(node)) if isinstance(node, msgspec.Raw) else node
+    except ValueError as error:
+        raise refused(f"a member of the body is refused: {error}") from None
 
 
 def is_list(node: Node) -> bool:
@@ -115,8 +118,8 @@ def objects(node: Node, what: str) -> list[dict[str, Node]]:
         raise refused(f"{what} has more than {JSON.values} values with names: send whole tensors as 'inputs', or several requests")
     try:
         found = _OBJECTS.decode(text)
-        if arrays.lengths(text) != [len(item) for item in found]:
-            strictjson.loads(text)
+        if name := arrays.repeated(text):
+            raise ValueError(f"the key {name!r} stands twice in one object")
     except _FAULTS as error:
         raise refused(f"{what} must be a list of objects: {error}") from None
     return found
@@ -150,6 +153,8 @@ def tensor(node: Node, spec: TensorSpec) -> Tensor:
 
 def _binary(node: Node, spec: TensorSpec) -> Tensor:
     kind = numbers.listed(str | _Binary, len(spec.shape))
+    if isinstance(node, msgspec.Raw):
+        numbers.check_count(bytes(node), spec)
     try:
         data = msgspec.json.decode(node, type=kind) if isinstance(node, msgspec.Raw) else msgspec.convert(node, kind)
         array = np.array(data, np.object_)

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from zeromind import datatypes, strictjson
-from zeromind.codecs import numbers
+from zeromind import datatypes
+from zeromind.codecs import arrays, numbers
 from zeromind.codecs.inputs import complete, named
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.limits import TENSORS
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, TensorSpec, Value
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -49,13 +50,18 @@ def decode_predict(body: bytes, interface: Interface) -> InferRequest:
 
 
 def members(text: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, their values not yet parsed. Raises ValueError for anything else, and for a name that stands twice."""
+    """The members of a JSON object, their values not yet parsed.
+
+    Raises ValueError for anything else, for a name that stands twice, and for very many.
+    """
+    if len(text) > 4 * TENSORS.members and text.count(b":") > TENSORS.members and (arrays.length(text) or 0) > TENSORS.members:
+        raise ValueError(f"it has more than {TENSORS.members} members")
     try:
         fields = _OBJECT.decode(text)
     except RecursionError as error:
         raise ValueError(str(error)) from None
-    if _may_repeat(text, fields):
-        strictjson.loads(text)
+    if _may_repeat(text, fields) and (arrays.length(text) or 0) > len(fields):
+        raise ValueError(f"the key {arrays.repeated(text)!r} stands twice in one object")
     return fields
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
+from zeromind.codecs.inflate import WINDOWS, inflated
+from zeromind.errors import ZeroMindError
 from zeromind.grpc.status import Code, Fault
 
 PREFIX_BYTES = 5
 ENCODINGS = b"identity,gzip,deflate"
-_WINDOW = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
+_CODINGS = frozenset(ENCODINGS.split(b",")) - {b"identity"}
 _JOINED_BYTES = 1 << 16
 _LEAST_DEFLATED_BYTES = 1 << 10
 _MOST_DEFLATED_BYTES = 1 << 20
@@ -27,7 +29,7 @@ def deflated(pieces: Sequence[bytes], encoding: bytes) -> list[bytes]:
     """The same compressed, with that encoding; as it is where that is not worth it, or would take too long."""
     if not _LEAST_DEFLATED_BYTES <= sum(map(len, pieces)) <= _MOST_DEFLATED_BYTES:
         return framed(pieces)
-    deflater = zlib.compressobj(1, wbits=_WINDOW[encoding])
+    deflater = zlib.compressobj(1, wbits=WINDOWS[encoding.decode()])
     data = b"".join([*map(deflater.compress, pieces), deflater.flush()])
     return [b"\1" + len(data).to_bytes(4, "big") + data]
 
@@ -36,16 +38,9 @@ def opened(data: bytes, encoding: bytes, most: int) -> bytes:
     """The message behind a prefix. Raises Fault if it cannot be decompressed within ``most`` bytes."""
     if data[0] == 0:
         return data[PREFIX_BYTES:]
-    if data[0] > 1 or encoding not in _WINDOW:
+    if data[0] > 1 or encoding not in _CODINGS:
         raise Fault(Code.INTERNAL, "the message says that it is compressed, the field grpc-encoding does not say how")
-    name = encoding.decode()
-    inflater = zlib.decompressobj(_WINDOW[encoding])
     try:
-        whole = inflater.decompress(memoryview(data)[PREFIX_BYTES:], most + 1)
-    except zlib.error:
-        raise Fault(Code.INVALID_ARGUMENT, f"the message is not what {name} makes") from None
-    if len(whole) > most:
-        raise Fault(Code.RESOURCE_EXHAUSTED, f"the message has more than {most} bytes when decompressed")
-    if not inflater.eof or inflater.unused_data:
-        raise Fault(Code.INVALID_ARGUMENT, f"the message is not one whole {name} stream")
-    return whole
+        return inflated(memoryview(data)[PREFIX_BYTES:], encoding.decode(), most)
+    except ZeroMindError as error:
+        raise Fault.of(error) from None

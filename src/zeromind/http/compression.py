@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import zlib
 
+from zeromind.codecs.inflate import WINDOWS, inflated
 from zeromind.errors import ErrorKind, ZeroMindError
 
 _MOST_ACCEPTED = 1024
 """How much of an Accept-Encoding is read."""
 
-_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-
 
 def expanded(body: bytes, encoding: str, most: int) -> bytes:
     """The body that a Content-Encoding speaks of; as it is where there is none.
 
-    Raises NOT_SUPPORTED for another encoding than gzip and deflate, BODY_TOO_LARGE for more than ``most`` bytes, before they have been
-    expanded, REQUEST_ATTRIBUTE for anything that is not one whole stream.
+    Raises NOT_SUPPORTED for another encoding than gzip and deflate, or what ``inflated`` raises.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body
-    if encoding not in _WINDOWS:
+    if encoding not in WINDOWS:
         raise ZeroMindError(ErrorKind.NOT_SUPPORTED, f"bodies may be compressed with gzip or deflate, not with {encoding!r}", encoding)
-    inflater = zlib.decompressobj(_WINDOWS[encoding])
-    try:
-        whole = inflater.decompress(body, most + 1)
-    except zlib.error:
-        raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body is not what {encoding} makes", encoding) from None
-    if len(whole) > most:
-        text = f"the body has more than {most} bytes when it is expanded: send less, or raise 'max_body_bytes' of the pool"
-        raise ZeroMindError(ErrorKind.BODY_TOO_LARGE, text, most)
-    if not inflater.eof or inflater.unused_data:
-        raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, f"the body is not one whole {encoding} stream", encoding)
-    return whole
+    return inflated(body, encoding, most)
 
 
 def chosen(accepted: str) -> str:
@@ -55,7 +43,7 @@ def chosen(accepted: str) -> str:
 
 def packed(body: bytes, coding: str) -> bytes:
     """The body in that coding, made fast rather than small."""
-    deflater = zlib.compressobj(1, wbits=_WINDOWS[coding])
+    deflater = zlib.compressobj(1, wbits=WINDOWS[coding])
     return deflater.compress(body) + deflater.flush()
 
 
