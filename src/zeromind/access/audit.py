@@ -6,6 +6,7 @@ neither fill the disk, nor hold the server up: values are cut, lines have a rate
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -98,7 +99,8 @@ class Audit:
         if self._listener is not None:
             self._listener.stop()
             for handler in self._listener.handlers:
-                handler.close()
+                with contextlib.suppress(OSError):  # the disk is full: it was told already
+                    handler.close()
 
 
 class _Listener(logging.handlers.QueueListener):

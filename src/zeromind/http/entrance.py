@@ -58,9 +58,11 @@ class Entrance:
                 self.gate.check_link(headers)
             asked.caller = caller = self.gate.caller(headers.get("Authorization"), headers.get("X-Api-Key"))
             caller.check_scope(asked.scope)
+            if asked.scope is Scope.ANY:
+                return None
             if asked.model:
                 caller.check_model(asked.model)
-            elif not getattr(target, "for_some_models", False) and asked.scope is not Scope.ANY:
+            elif not getattr(target, "for_some_models", False):
                 caller.check_all()
         except ZeroMindError as refused:
             return refused

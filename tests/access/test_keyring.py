@@ -1,0 +1,102 @@
+"""The keys of a running pool."""
+
+import datetime as dt
+import os
+
+import pytest
+
+from zeromind.access.keyring import Keyring
+from zeromind.access.keys import Keys, dump
+from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
+
+END = dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc)
+
+
+class Clock:
+    now = dt.datetime(2026, 1, 15, tzinfo=dt.timezone.utc).timestamp()
+
+    def __call__(self):
+        return self.now
+
+
+def refused(ring, text):
+    with pytest.raises(ZeroMindError) as error:
+        ring.caller(text)
+    assert error.value.kind is ErrorKind.UNAUTHENTICATED
+    return error.value.message
+
+
+def test_a_file_that_cannot_be_used_stops_the_start(tmp_path):
+    with pytest.raises(ConfigError, match="zeromind keys add"):
+        Keyring(tmp_path / "none.json")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "broken.json").chmod(0o600)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        Keyring(tmp_path / "broken.json")
+
+
+def test_a_key_that_is_added_or_revoked_is_noticed(keys):
+    ring = Keyring(keys.path)
+    assert ring.caller(keys.texts["all"]).name == "all"
+    assert not ring.look()
+    keys.add("new")
+    refused(ring, keys.texts["new"])
+    assert ring.look()
+    caller = ring.caller(keys.texts["new"])
+    assert ring.holds(caller)
+    keys.revoke("new")
+    assert ring.look()
+    assert "revoked" in refused(ring, keys.texts["new"])
+    assert not ring.holds(caller)
+
+
+@pytest.mark.proves("F19")
+def test_f19_a_key_ends_when_it_says_and_at_no_other_jump_of_the_clock(keys):
+    clock = Clock()
+    keys.add("short", expires=END)
+    ring = Keyring(keys.path, clock)
+    caller = ring.caller(keys.texts["short"])
+    clock.now = END.timestamp() - 1
+    assert not ring.look()
+    clock.now = END.timestamp()
+    assert "expired" in refused(ring, keys.texts["short"]), "at once, also before anybody looked"
+    assert ring.look()
+    assert not ring.look()
+    assert not ring.holds(caller)
+    clock.now -= 86400  # the clock is set back
+    ring.look()
+    assert ring.caller(keys.texts["all"]).name == "all"
+    clock.now += 2 * 86400
+    assert ring.caller(keys.texts["all"]).name == "all"
+
+
+@pytest.mark.parametrize("break_it", ["remove", "truncate", "garble", "open"])
+def test_a_file_that_breaks_lets_nobody_in_until_it_is_mended(keys, break_it, caplog):
+    ring = Keyring(keys.path)
+    good = keys.path.read_bytes()
+    if break_it == "remove":
+        keys.path.unlink()
+    elif break_it == "open":
+        keys.path.chmod(0o666)
+    else:
+        keys.path.write_bytes(b"" if break_it == "truncate" else good[:-20])
+    assert ring.look()
+    refused(ring, keys.texts["all"])
+    assert [record.levelname for record in caplog.records if "every key is refused" in record.message] == ["ERROR"]
+    assert not ring.look()
+    keys.path.write_bytes(good)
+    keys.path.chmod(0o600)
+    assert ring.look()
+    assert ring.caller(keys.texts["all"]).name == "all"
+
+
+def test_a_file_that_is_put_in_place_with_the_same_times_is_noticed(keys):
+    ring = Keyring(keys.path)
+    found = keys.path.stat()
+    other = keys.path.with_name("other")
+    other.write_bytes(dump(Keys()).ljust(found.st_size))
+    other.chmod(0o600)
+    os.utime(other, ns=(found.st_atime_ns, found.st_mtime_ns))
+    other.replace(keys.path)
+    assert ring.look()
+    refused(ring, keys.texts["all"])
