@@ -14,7 +14,9 @@ from zeromind.cli import settings
 from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
+from zeromind.executor import confinement
 from zeromind.http import app
+from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
 
 _console = Console(highlight=False)
@@ -29,12 +31,34 @@ def check(file: Path | None) -> None:
     """
     file = file or settings.DEFAULT_FILE
     config = settings.read(file, {})
+    _tell_confinement(config)
     problems = [*_handlers(config), *asyncio.run(_tasks(config))]
     for key, message in problems:
         _console.print(f"[bold red]✗[/] {key}: {message}", soft_wrap=True)
     if problems:
         raise SystemExit(1)
     _console.print(f"[bold green]✓[/] {file} is fine: {len(config.tasks)} tasks loaded")
+
+
+def _tell_confinement(config: PoolConfig) -> None:
+    """What workers can be kept from on this system."""
+    if config.confine == "off":
+        _console.print("workers are not confined: 'confine' is off")
+        return
+    for name, guards in confinement.offered().items():
+        told = (
+            f"[bold green]✓[/] {name} confines workers ({guards})"
+            if guards
+            else f"[bold yellow]![/] {name} is not there to confine workers"
+        )
+        _console.print(told, soft_wrap=True)
+
+
+def _freedom(model: Model) -> str:
+    """What the model's worker was found to be able to do."""
+    if model.task.isolation == "thread":
+        return "a thread of the server, not confined"
+    return f"{'any' if model.free['files'] else 'its own'} files, {'the' if model.free['network'] else 'no'} network"
 
 
 def _handlers(config: PoolConfig) -> list[tuple[str, str]]:
@@ -66,7 +90,8 @@ async def _tasks(config: PoolConfig) -> list[tuple[str, str]]:
                 problems.append((f"{label}.{_key(error)}".rstrip("."), str(error)))
                 continue
         memory = model.memory_consumed / 1e6
-        _console.print(f"[bold green]✓[/] {label} {model.task.id!r}: {model.load_time:.1f} s, {memory:.0f} MB")
+        told = f"[bold green]✓[/] {label} {model.task.id!r}: {model.load_time:.1f} s, {memory:.0f} MB; {_freedom(model)}"
+        _console.print(told, soft_wrap=True)
         await registry.drop(model.task.id)
     return problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.backoff import Backoff
@@ -86,6 +86,11 @@ class SupervisedExecutor:
     def pid(self) -> int | None:
         """Its process's id, if it has one of its own."""
         return self.current.pid
+
+    @property
+    def free(self) -> Mapping[str, bool]:
+        """What it can do that a confined process cannot (``confinement.found``)."""
+        return self.current.free
 
     def _has_room(self) -> None:
         self.on_room()

@@ -9,7 +9,7 @@ import logging
 import math
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import psutil
@@ -43,6 +43,11 @@ class ThreadExecutor:
         self._memory = 0
         self.alive = self.served = False
         self.fault: ZeroMindError | None = None
+
+    @property
+    def free(self) -> Mapping[str, bool]:
+        """What the server can do, it can."""
+        return {"files": True, "network": True}
 
     async def start(self, timeout_s: float) -> Interface:
         """Load the model. Raises what loading raised, LOAD_FAILED if it took too long."""

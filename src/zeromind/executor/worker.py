@@ -98,6 +98,8 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
         skill = Skill(order, functools.partial(_admit, order))
     except ZeroMindError as error:
         known = error
+        if isinstance(error.__cause__, PermissionError) and order.confine != "off":
+            _log.error("%s; what the worker may use beyond its model is said by 'reads', 'writes' and 'network' of its task", error)
     except Exception:
         _log.exception("loading failed")
         known = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from zeromind.config.pool import PoolConfig
@@ -221,6 +221,11 @@ class Model:
         usage = [{"type": "CPU", "id": 0, "byte_size": self.memory_consumed}]
         usage += [{"type": "GPU", "id": number, "byte_size": nbytes} for number, nbytes in self.gpu_memory.items()]
         return {**self.statistics.to_json(), "memory_usage": usage}
+
+    @property
+    def free(self) -> Mapping[str, bool]:
+        """What its workers can do that confined ones cannot (``confinement.found``)."""
+        return self._workers[0].free
 
     def rank(self, priority: int) -> int:
         """Where in the queue a request of that priority stands: 0 with those that name none, and there is one that there is not."""
