@@ -299,15 +299,18 @@ def test_t5_a_model_without_code_changes_no_attributes_of_files(name, confined_c
     assert confined_calls[name] == errno.EPERM
 
 
+def threads_of(pid):
+    return list(Path(f"/proc/{pid}").glob("task/*/status"))
+
+
 def test_every_thread_is_confined(models):
     async def main():
         file = str(models / "double.onnx")
         order = Order({"id": "m", "model_file": file}, file, (str(models),), threads=4)
         async with started(order) as made:
-            tasks = list(Path(f"/proc/{made.pid}").glob("task/*"))
-            assert len(tasks) > 2
-            for task in tasks:
-                status = (task / "status").read_text()
+            statuses = [path.read_text() for path in threads_of(made.pid)]
+            assert len(statuses) > 2
+            for status in statuses:
                 assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
                 assert re.search(r"^Seccomp:\t2$", status, re.M)
                 assert re.search(r"^CapEff:\t0*[0-9a-f]{0,6}$", status, re.M)
