@@ -133,16 +133,39 @@ def ready(lines):
 @pytest.fixture(scope="session")
 def pool(tmp_path_factory):
     """A pool with a quick model that takes pictures, others that clients may load, and handlers of its operator's."""
-    folder = tmp_path_factory.mktemp("pool")
+    folder = laid_out(tmp_path_factory.mktemp("pool"))
+    with serve(folder / "pool.json", folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keyed(tmp_path_factory):
+    """The same with keys, and one that may predict and read."""
+    folder = tmp_path_factory.mktemp("keyed")
+    command = [sys.executable, "-m", "zeromind", "keys", "add", "tester", "--file", "keys.json"]
+    key = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    laid_out(folder, keys_file="keys.json")
+    with serve(folder / "pool.json", folder) as running:
+        yield running, key
+
+
+def laid_out(folder, **keys):
+    """The folder with the files of a pool."""
     skills = {"bands": BANDS, "product": PRODUCT, "mixed": MIXED, "slow": SLOW}
     for name, text in {**{f"skills/{name}.py": text for name, text in skills.items()}, "handlers/own.py": HANDLERS}.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     task = {"id": "bands", "model_file": "skills/bands.py", "input_filters": {"image": ["image.ImageFilter"]}, "allow_code": True}
-    config = {"id": 7, "allowed_hosts": ["pool.example"], "code_roots": ["skills"], "handler_folders": ["handlers"], "tasks": [task]}
+    config = {
+        "id": 7,
+        "allowed_hosts": ["pool.example"],
+        "code_roots": ["skills"],
+        "handler_folders": ["handlers"],
+        "tasks": [task],
+        **keys,
+    }
     (folder / "pool.json").write_text(json.dumps(config), encoding="utf-8")
-    with serve(folder / "pool.json", folder) as running:
-        yield running
+    return folder
 
 
 @pytest.fixture(scope="session")

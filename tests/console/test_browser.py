@@ -246,3 +246,30 @@ def test_it_fits_a_phone(page):
 def test_docs_break_no_policy(pool, browser):
     browser.get(f"{pool.url}/docs")
     assert browser.find_element("css selector", "h2").value_of_css_property("margin-bottom") != "0px"
+
+
+def test_a_pool_with_keys_is_asked_with_one(keyed, browser):
+    pool, key = keyed
+    page = Page(browser, pool)
+    page.says("#key", "needs an API key")
+    page.write("#key-text", "zm_wrong")
+    page.one("#key .main").click()
+    page.says("#key-reason", "not known here")
+    page.one("#key-cancel").click()
+    page.says("#status", "not known here")
+    page.one("#key-button").click()
+    page.write("#key-text", key + "\n")
+    page.says("#status", "pool 7")
+    page.one(page.card("bands"))
+    page.draw([(0.25, 0.2), (0.25, 0.8)])
+    page.predict()
+    page.one(".bars")
+    line = page.one("pre.curl").text
+    assert '-H "Authorization: Bearer $ZEROMIND_KEY"' in line
+    assert key not in browser.page_source
+    page.one(f"{page.card('bands')} .drop").click()
+    page.one("#confirm [value=yes]").click()
+    page.says("#drop-result", "needs manage")
+    browser.refresh()
+    page.says("#status", "pool 7")
+    browser.execute_script("sessionStorage.clear()")

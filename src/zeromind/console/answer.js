@@ -1,6 +1,7 @@
 // A model's answer: bars for vectors, numbers for numbers, else JSON; and the command line that asks the same.
 
 import { make } from "./element.js";
+import { current } from "./key.js";
 
 const MOST_BARS = 100;
 const MOST_ROWS = 8;
@@ -53,7 +54,8 @@ export class Answer {
     const blob = text === null ? body : new Blob([text], { type: "application/json" });
     const name = text === null ? (body.name ?? "drawing.png") : "request.json";
     const data = isFile ? `--data-binary ${quoted(`@${name}`)}` : `-d ${quoted(text)}`;
-    const line = `curl -H ${quoted(`Content-Type: ${blob.type}`)} ${data} ${quoted(url)}`;
+    const key = current() === null ? "" : ' -H "Authorization: Bearer $ZEROMIND_KEY"'; // the key itself is nobody's to look at
+    const line = `curl -H ${quoted(`Content-Type: ${blob.type}`)}${key} ${data} ${quoted(url)}`;
     const copy = make("button", { type: "button", class: "quiet" }, "Copy");
     copy.addEventListener("click", async () => {
       // The clipboard is there on https and localhost only.

@@ -1,5 +1,7 @@
 // Requests to the pool that served this page.
 
+import { another, authorization, current } from "./key.js";
+
 /** The pool's address: this module lies one folder beneath it, whatever prefix a proxy puts before. */
 const ROOT = new URL("..", import.meta.url);
 
@@ -30,17 +32,21 @@ export async function ask(path, query = {}, body = undefined) {
     options.body = body instanceof Blob ? body : JSON.stringify(body);
     options.headers["Content-Type"] = body instanceof Blob ? body.type : "application/json";
   }
-  let response, data;
-  try {
-    response = await fetch(address(path, query), options);
-  } catch {
-    throw new Fault("the pool cannot be reached");
-  }
-  try {
-    data = await response.json();
-  } catch {
-    throw new Fault(`the answer is no JSON (HTTP ${response.status})`);
-  }
+  let response, data, used;
+  do {
+    used = current();
+    const headers = { ...options.headers, ...authorization() };
+    try {
+      response = await fetch(address(path, query), { ...options, headers });
+    } catch {
+      throw new Fault("the pool cannot be reached");
+    }
+    try {
+      data = await response.json();
+    } catch {
+      throw new Fault(`the answer is no JSON (HTTP ${response.status})`);
+    }
+  } while (response.status === 401 && (await another(used, data?.errors?.[0]?.message ?? "")));
   const error = data?.errors?.[0];
   if (error) throw new Fault(error.message, error.code, response.status);
   if (!response.ok) throw new Fault(`HTTP ${response.status}`);
