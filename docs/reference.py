@@ -1,5 +1,6 @@
-"""Writes docs/reference.md from the declarations in the code: ``python docs/reference.py``; ``--check`` only compares."""
+"""Writes docs/reference.md, and the scopes in docs/security.md, from the declarations in the code; ``--check`` only compares."""
 
+import asyncio
 import inspect
 import json
 import sys
@@ -9,12 +10,22 @@ from pathlib import Path
 import click
 
 from zeromind import importing, plugins
+from zeromind.access.audit import Audit
+from zeromind.access.gate import Gate
+from zeromind.access.hosts import Hosts
+from zeromind.access.scope import Scope
 from zeromind.cli import commands
+from zeromind.config import pool
 from zeromind.config.options import POOL, TASK, Option
+from zeromind.console import pages
+from zeromind.engine import Engine
 from zeromind.errors import ErrorKind
+from zeromind.grpc.service import Service
 from zeromind.http import app, envelope
 
 FILE = Path(__file__).with_suffix(".md")
+SECURITY = FILE.with_name("security.md")
+BEGIN, END = "<!-- scopes -->\n", "<!-- /scopes -->\n"
 
 
 def text() -> str:
@@ -63,6 +74,36 @@ def routes() -> Iterator[str]:
         yield f"| `{shown}` | {', '.join(handler.methods())} | {handler.summary} |"
 
 
+def secured() -> str:
+    """The page about security, with the table as the code has it."""
+    before, _, rest = SECURITY.read_text().partition(BEGIN)
+    return before + BEGIN + "\n".join(scopes()) + "\n" + END + rest.partition(END)[2]
+
+
+def scopes() -> Iterator[str]:
+    """What each route and each method of gRPC needs of a key."""
+    yield from ("| HTTP | needs |", "|---|---|")
+    for handler in (*app.BUILT_IN, *pages.LISTED):
+        shown = (getattr(handler, "shown", "") or handler.route).replace("|", r"\|")
+        by_scope: dict[Scope, list[str]] = {}
+        for method, scope in handler.scopes.items():
+            by_scope.setdefault(scope, []).append(method)
+        yield f"| `{shown}` | " + "; ".join(f"{', '.join(methods)}: {scope.value}" for scope, methods in by_scope.items()) + " |"
+    yield from ("| every other route | any |", "", "| gRPC | needs |", "|---|---|")
+    for path, method in asyncio.run(_methods()).items():
+        needs = "read; changes: manage" if method.scope is Scope.ANY else method.scope.value
+        yield f"| `{path.decode().lstrip('/')}` | {needs} |"
+    yield "| every other method | any |"
+
+
+async def _methods():
+    engine = Engine(pool.read(None, {}, {}))
+    try:
+        return Service(engine, Gate(Hosts()), Audit()).methods
+    finally:
+        await engine.close()
+
+
 def errors() -> Iterator[str]:
     yield from ("", "## Errors", "")
     yield 'Every fault is answered with `{"errors": [{"code", "message", "params"}]}`.'
@@ -109,6 +150,8 @@ def command_line() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        sys.exit(FILE.read_text() != text() and f"{FILE} is not what the code says: run make docs")
-    FILE.write_text(text())
+    for file, wanted in ((FILE, text()), (SECURITY, secured())):
+        if sys.argv[1:] != ["--check"]:
+            file.write_text(wanted)
+        elif file.read_text() != wanted:
+            sys.exit(f"{file} is not what the code says: run make docs")
