@@ -87,7 +87,7 @@ class Skill:
                         file.write("x")
                 time.sleep(0.02)
             elif name == "fill":
-                bytearray(int(value))
+                bytearray(b"x") * int(value)
             elif name == "exit":
                 os._exit(int(value))
             elif name == "leave":

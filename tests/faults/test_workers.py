@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import statistics
+from pathlib import Path
 
 import psutil
 import pytest
@@ -237,6 +238,58 @@ def test_f2_a_request_too_large_for_the_memory_is_told_so(spawn):
     assert answer.status == 507
     assert "not enough memory" in answer.error["message"]
     healthy(server)
+
+
+@pytest.fixture
+def memory_group():
+    """A function that puts a process into a control group with so many bytes of memory."""
+    root = Path("/sys/fs/cgroup")
+    old = (root / "memory").is_dir()
+    group = (root / "memory" if old else root) / f"zeromind-test-{os.getpid()}"
+    moved = []
+
+    def put(pid, nbytes):
+        try:
+            group.mkdir()
+            (group / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(nbytes))
+            (group / "cgroup.procs").write_text(str(pid))
+        except OSError as error:
+            pytest.skip(f"no control group for memory can be made here: {error}")
+        moved.append(pid)
+
+    yield put
+    if group.is_dir():
+        for pid in (group / "cgroup.procs").read_text().split():
+            (group.parent / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+@pytest.mark.proves("F2")
+@pytest.mark.timeout(120)
+def test_f2_a_worker_that_the_system_ends_for_lack_of_memory(spawn, memory_group):
+    """It takes its worker with it twice, no other model, and no request but itself."""
+    server = spawn(tasks=[LAB, {**LAB, "id": "other", "instances": 1}])
+    other = server.pid("other")
+    memory_group(server.process.pid, 800 << 20)
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)  # so that all are started anew, within the group
+
+    async def main():
+        talker = Talker(server.address)
+        async with Crowd(server, clients=4) as crowd:
+            await crowd.until(lambda: len(crowd.pids) == 2)
+            answer = await talker.order(f"fill:{2 << 30}")
+            await crowd.until(lambda: len(crowd.pids) >= 3)
+        talker.close()
+        return crowd, answer
+
+    crowd, (status, answer, seconds) = asyncio.run(main())
+    assert (status, answer["errors"][0]["params"]) == (507, ["OUT_OF_MEMORY"])
+    assert seconds < 30
+    assert crowd.wrong == []
+    healthy(server)
+    assert server.pid("other") != other
+    healthy(server, "other")
 
 
 @pytest.mark.proves("F32", "T8")
