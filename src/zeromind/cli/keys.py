@@ -16,6 +16,7 @@ from zeromind.access.scope import GRANTED, Scope
 from zeromind.cli import settings
 
 _console = Console(highlight=False)
+_WIDEST = 400
 _SCOPES = [scope.value for scope in GRANTED]
 
 
@@ -108,7 +109,7 @@ def list_(keys_file: Path | None, file: Path | None) -> None:
         models = "all" if key.models is None else " ".join(key.models)
         end = "never" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M}" + (" (is over)" if key.expired(now.timestamp()) else "")
         table.add_row(key.name, " ".join(sorted(scope.value for scope in key.scopes)), models, f"{key.created:%Y-%m-%d %H:%M}", end)
-    _console.width = max(_console.width, _console.measure(table).maximum)
+    _console.width = max(_console.width, _console.measure(table, options=_console.options.update(width=_WIDEST)).maximum)
     _console.print(table)
 
 
