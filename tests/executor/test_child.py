@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -85,6 +86,17 @@ def test_a_halted_process_shows():
         assert await child.wait(20)
         assert child.memory() == 0
         assert not child.stopped()
+
+    asyncio.run(main())
+
+
+@pytest.mark.proves("F2")
+def test_f2_where_memory_runs_out_a_child_goes_first():
+    async def main():
+        child = start("import time; time.sleep(60)")
+        assert int(Path(f"/proc/{child.pid}/oom_score_adj").read_text()) > int(Path("/proc/self/oom_score_adj").read_text())
+        child.kill()
+        assert await child.wait(20)
 
     asyncio.run(main())
 

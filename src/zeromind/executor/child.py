@@ -17,6 +17,10 @@ import psutil
 from zeromind.executor.words import Words
 
 
+_OOM_SCORE = "500"
+"""proc(5): from -1000 to 1000, the server has 0."""
+
+
 class Child:
     """One process. ``ended`` is done in the moment of its end, whatever the cause: its status, or less than zero the signal."""
 
@@ -40,6 +44,8 @@ class Child:
             os.close(said)
         self.pid = self._process.pid
         self._oom_kills = _oom_kills()
+        with contextlib.suppress(OSError):  # where memory runs out, any worker is to go before the server does
+            Path(f"/proc/{self.pid}/oom_score_adj").write_text(_OOM_SCORE)
         self.words = Words(name, heard)
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self._watch()
