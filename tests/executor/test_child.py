@@ -90,11 +90,16 @@ def test_a_halted_process_shows():
     asyncio.run(main())
 
 
+def score(pid):
+    """How much the system prefers a process when it has to end one."""
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
 @pytest.mark.proves("F2")
 def test_f2_where_memory_runs_out_a_child_goes_first():
     async def main():
         child = start("import time; time.sleep(60)")
-        assert int(Path(f"/proc/{child.pid}/oom_score_adj").read_text()) > int(Path("/proc/self/oom_score_adj").read_text())
+        assert score(child.pid) > score("self")
         child.kill()
         assert await child.wait(20)
 

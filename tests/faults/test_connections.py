@@ -10,8 +10,8 @@ import time
 
 import psutil
 import pytest
-from faults.clients import Talker
 
+from faults.clients import Talker
 from zeromind.limits import HttpLimits
 
 LAB = {"id": "lab", "model_file": "lab.py"}
@@ -94,7 +94,7 @@ def test_g10_idle_and_slow_clients_cost_the_others_nothing(spawn, size):
     assert LIMITS.grace_s - 1 < min(bodies), "as long as it takes to see that it comes slower than it may"
     assert max(bodies) < LIMITS.grace_s + LIMITS.linger_s + 5
     assert held < 64 * 1024 * (idle + slow)
-    told = f"median {1e3 * statistics.median(calm):.1f} → {1e3 * statistics.median(crowded):.1f} ms, {held / (idle + slow) / 1024:.1f} KiB each"
-    print(f"{idle} idle and {slow} slow clients: {told}; heads closed after {max(heads):.1f} s, bodies after {max(bodies):.1f} s")
+    print(f"{idle} idle, {slow} slow clients: median {1e3 * statistics.median(calm):.1f} → {1e3 * statistics.median(crowded):.1f} ms")
+    print(f"{held / (idle + slow) / 1024:.1f} KiB each; heads closed after {max(heads):.1f} s, bodies after {max(bodies):.1f} s")
     assert server.get("/v2/health/live").status == 200
     assert server.predict("lab", {"order": ["canary"]}).json["result"]["echo"] == ["canary"]

@@ -7,10 +7,11 @@ import socket
 import struct
 import time
 
-import grpc
 import psutil
 import pytest
 import tritonclient.grpc as triton
+
+import grpc
 from faults.clients import Talker, percentile
 
 LAB = {"id": "lab", "model_file": "lab.py", "max_batch_size": 1, "timeout_s": 10}

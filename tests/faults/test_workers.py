@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from faults.clients import Talker, percentile
 
 CLIENTS = 16
+_random = random.Random(6)  # noqa: S311 - no secret
 LAB = {"id": "lab", "model_file": "lab.py", "instances": 2, "max_batch_size": 8}
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 
@@ -82,10 +84,10 @@ def test_g1_nothing_is_lost_when_workers_are_killed(spawn, size):
     async def kill(crowd, number):
         known = set(crowd.pids)
         workers = [pid for pid in server.workers() if pid in known]
-        victims = workers if number % 10 == 9 else [random.choice(workers)]  # sometimes both at once
+        victims = workers if number % 10 == 9 else [_random.choice(workers)]  # sometimes both at once
         begun = asyncio.get_running_loop().time()
         for pid in victims:
-            os.kill(pid, random.choice(SIGNALS))
+            os.kill(pid, _random.choice(SIGNALS))
         await crowd.until(lambda: len(crowd.pids - known) >= len(victims))
         restored.append(asyncio.get_running_loop().time() - begun)
 
@@ -102,7 +104,8 @@ def test_g1_nothing_is_lost_when_workers_are_killed(spawn, size):
     assert max(crowd.seconds) < 10  # all of what two dead workers leave waits for the first one that is back
     assert statistics.median(restored) < 5  # a start of Python and numpy, on a busy machine
     told = f"{len(crowd.seconds)} requests, {kills} kills: p50 {1e3 * percentile(crowd.seconds, 0.5):.1f} ms, "
-    print(f"{told}p99.9 {1e3 * percentile(crowd.seconds, 0.999):.0f} ms, max {max(crowd.seconds):.2f} s; back in {statistics.median(restored):.2f} s")
+    print(f"{told}p99.9 {1e3 * percentile(crowd.seconds, 0.999):.0f} ms, max {max(crowd.seconds):.2f} s")
+    print(f"back in {statistics.median(restored):.2f} s (median), {max(restored):.2f} s (max)")
     healthy(server)
     assert len(server.workers()) == 2
     assert server.complaints() == []
@@ -123,7 +126,7 @@ def test_g3_a_request_that_kills_its_worker_fails_alone(spawn, size):
                 before = len(crowd.seconds)
                 status, answer, seconds = await talker.order(deadly[number % len(deadly)])
                 (error,) = answer["errors"]
-                answers[status, *error["params"]] += 1
+                answers[(status, *error["params"])] += 1
                 assert "worker" in error["message"]
                 assert seconds < 30
                 await crowd.until(lambda before=before: len(crowd.seconds) >= before + 100)

@@ -16,7 +16,6 @@ import psutil
 
 from zeromind.executor.words import Words
 
-
 _OOM_SCORE = "500"
 """proc(5): from -1000 to 1000, the server has 0."""
 
