@@ -24,8 +24,8 @@ class Talker:
     async def _ask(self, route, data):
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection(self.host, self.port, limit=1 << 26)
-        head = f"POST {route} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-        self.writer.write(head.encode() + data)
+        head = f"POST {route} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
+        self.writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(data) + data)
         lines = (await self.reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
         fields = dict(line.split(b": ", 1) for line in lines[1:] if b": " in line)
         body = await self.reader.readexactly(int(fields.get(b"content-length", b"0")))
