@@ -206,7 +206,7 @@ def _base64_of(sample: msgspec.Raw) -> str | None:
         return None
     try:
         return msgspec.json.decode(sample, type=_Binary).b64
-    except msgspec.DecodeError:
+    except _FAULTS:
         return None
 
 
