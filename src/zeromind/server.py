@@ -51,6 +51,7 @@ class Server:
         self._http = Listener(front, limits, self._refusal, "0Mind", guest)
         guard.gate.on_change(self._http.forget)
         guard.gate.on_change(self._grpc.forget)
+        self.engine.watch(self._changed)
         self._listening: list[asyncio.Task[int]] = []
         self._sockets: list[socket.socket] = []
         self._grpc_sockets: list[socket.socket] = []
@@ -93,7 +94,6 @@ class Server:
     async def close(self) -> None:
         """Say that the pool is not ready, turn new requests away, let accepted ones finish, end the workers, then the connections."""
         self.engine.stop()
-        self._http.leave()
         await self.engine.notice()
         self._grpc.leave()
         await self.engine.close()
@@ -104,6 +104,10 @@ class Server:
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
+
+    def _changed(self) -> None:
+        if self.engine.stopped.is_set():
+            self._http.leave()
 
     def _signalled(self) -> None:
         self._signals += 1

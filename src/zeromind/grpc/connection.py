@@ -57,11 +57,13 @@ class Connection(asyncio.Protocol):
         self._resets = Allowance(limits.resets_per_s, now)
         self._controls = Allowance(limits.controls_per_s, now)
         site.connections.add(self)
-        if len(site.connections) > limits.connections or site.draining:
+        if len(site.connections) > limits.connections:
             self._end(abort=True)
             return
         self._outlet.open(transport)
         self._flush()
+        if site.draining:
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         """Act upon what the client says."""
@@ -110,8 +112,6 @@ class Connection(asyncio.Protocol):
 
     # called by the listener
 
-    def drain(self) -> None:
-        """Tell the client to go elsewhere with new calls, answer the ones that are here, close."""
     def forget(self) -> None:
         """Decide anew over calls to come, and end those that go on without end and whose key is no longer valid."""
         self._http2.forget()
@@ -120,6 +120,8 @@ class Connection(asyncio.Protocol):
                 self._refuse(call, Fault(Code.UNAUTHENTICATED, "the API key of this call is no longer valid"))
         self._flush()
 
+    def drain(self) -> None:
+        """Tell the client to go elsewhere with new calls, answer the ones that are here, close."""
         if not self._over and not self._last_calls:
             self._http2.goodbye()
             self.leave()

@@ -46,17 +46,15 @@ class Listener:
             connection.forget()
 
     def leave(self) -> None:
-        """Accept nothing more, and tell every client to go elsewhere with new calls."""
+        """Tell every client, also such as come yet, to go elsewhere with new calls."""
         self._site.draining = True
-        for server in self._servers:
-            if server.done():
-                server.result().close()
         for connection in list(self._site.connections):
             connection.drain()
 
     async def close(self, grace_s: float = 1.0) -> None:
         """Leave, wait ``grace_s`` seconds for answers to be written, close every connection."""
-        await asyncio.gather(*self._servers)
+        for server in await asyncio.gather(*self._servers):
+            server.close()
         self.leave()
         site = self._site
         if site.connections:

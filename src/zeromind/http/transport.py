@@ -126,7 +126,7 @@ class HTTPProtocol(asyncio.Protocol):
         if exchange is None:
             return
         self._release()
-        if exchange.read_finished and exchange.keep_alive and not site.draining:
+        if exchange.read_finished and exchange.keep_alive:  # also while draining: an answer that did not say so is not the last
             if self.drained is site.done:
                 self.deadline = site.loop.time() + self._limits.idle_s
             if (self._inbox.data or self._paused) and not self._consuming:
