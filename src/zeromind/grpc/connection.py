@@ -57,13 +57,12 @@ class Connection(asyncio.Protocol):
         self._resets = Allowance(limits.resets_per_s, now)
         self._controls = Allowance(limits.controls_per_s, now)
         site.connections.add(self)
-        if len(site.connections) > limits.connections:
+        # Upon a GOAWAY on a new connection clients would come again at once, until their deadline; upon this their calls are UNAVAILABLE.
+        if len(site.connections) > limits.connections or site.draining:
             self._end(abort=True)
             return
         self._outlet.open(transport)
         self._flush()
-        if site.draining:
-            self.drain()
 
     def data_received(self, data: bytes) -> None:
         """Act upon what the client says."""

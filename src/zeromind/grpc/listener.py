@@ -46,7 +46,7 @@ class Listener:
             connection.forget()
 
     def leave(self) -> None:
-        """Tell every client, also such as come yet, to go elsewhere with new calls."""
+        """Tell every client to go elsewhere with new calls, and close on those that come yet."""
         self._site.draining = True
         for connection in list(self._site.connections):
             connection.drain()
