@@ -16,12 +16,12 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from zeromind.executor import landlock, seccomp
-from zeromind.executor.landlock import CHANGE, DEVICE, LOOK, RUN, Right
+from zeromind.executor.landlock import CHANGE, DEVICE, LOOK, RUN, Right, Rule
 from zeromind.executor.order import Order
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Confinement:
             order.allow_code or any(Path(order.model_file).is_relative_to(Path(root).resolve()) for root in order.roots),
             order.allow_code,
             order.network == "open" or (order.network == "auto" and order.allow_code),
-            task.get("device") != "cpu",
+            uses_gpu(task),
             order.memory_bytes,
         )
 
@@ -121,20 +121,26 @@ class Confinement:
             if not self.code:
                 seccomp.refuse(seccomp.ATTRIBUTES)
             if not self.network:
-                seccomp.close_network()
+                seccomp.close_network(self.gpu)
 
-    def _rules(self) -> Iterator[tuple[str, Right]]:
+    def _rules(self) -> Iterator[Rule]:
         for path in (*_SYSTEM, *_python()):
-            yield path, RUN
-        for path in (*_KNOWLEDGE, *(_KNOWLEDGE_OF_NETWORKS if self.network else ()), *self.reads, *_model(self.model, self.beside)):
-            yield path, LOOK
-        yield str(Path(self.model).parent), Right.READ_DIR  # for imports from beside it
+            yield Rule(path, RUN)
+        for path in (*_KNOWLEDGE, *(_KNOWLEDGE_OF_NETWORKS if self.network else ()), *self.reads):
+            yield Rule(path, LOOK)
+        for path in _model(self.model, self.beside):
+            yield Rule(path, LOOK, real=True)
+        yield Rule(str(Path(self.model).parent), Right.READ_DIR, real=True)  # for imports from beside it
+        if self.gpu:
+            # CUDA names its threads there, and does not start if it cannot. Kept open: the rule is for what has this name now.
+            os.open("/proc/self/task", os.O_RDONLY | os.O_CLOEXEC)
+            yield Rule("/proc/self/task", LOOK | Right.WRITE_FILE | Right.TRUNCATE)
         for pattern in (*_DEVICES, *(_GPUS if self.gpu else ())):
             for device in Path("/dev").glob(pattern):
-                yield str(device), DEVICE | Right.READ_DIR
+                yield Rule(str(device), DEVICE | Right.READ_DIR)
         # Locks between processes have names in /dev/shm, where other things lie as well.
         for path in (self.scratch, *self.writes, *(("/dev/shm",) if self.code else ())):  # noqa: S108 - no file of ours
-            yield path, CHANGE
+            yield Rule(path, CHANGE)
 
 
 def offered() -> dict[str, str]:
@@ -148,11 +154,16 @@ def offered() -> dict[str, str]:
     }
 
 
-def close_network() -> None:
+def uses_gpu(task: Mapping[str, Any]) -> bool:
+    """Whether a worker with this task may use a GPU: there is one, and the task does not want the processor."""
+    return task.get("device") != "cpu" and any(True for pattern in _GPUS for _ in Path("/dev").glob(pattern))
+
+
+def close_network(gpu: bool) -> None:
     """Give up the network after all, where the system offers that: the model has proved to carry no code."""
     with contextlib.suppress(OSError):
         if seccomp.available():
-            seccomp.close_network()
+            seccomp.close_network(gpu)
 
 
 def found() -> dict[str, bool]:

@@ -14,6 +14,7 @@ import stat
 import struct
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
@@ -74,7 +75,15 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[str, Right]], network: bool) -> None:
+class Rule(NamedTuple):
+    """Rights to a path; with ``real`` it must be that of the file itself, no link on the way."""
+
+    path: str
+    rights: Right
+    real: bool = False
+
+
+def restrict(rules: Iterable[Rule], network: bool) -> None:
     """Keep only what the rules name, and TCP only with ``network``; paths that are not there are skipped.
 
     PR_SET_NO_NEW_PRIVS must have been set. Raises OSError.
@@ -87,9 +96,9 @@ def restrict(rules: Iterable[tuple[str, Right]], network: bool) -> None:
     attributes = struct.pack(f"={len(words)}Q", *words)
     ruleset = _call(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
-        for path, rights in rules:
+        for rule in rules:
             with contextlib.suppress(OSError):
-                _allow(ruleset, path, rights & handled)
+                _allow(ruleset, rule, handled)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -100,9 +109,12 @@ def _rights(version: int) -> Right:
     return Right(2 * last - 1)
 
 
-def _allow(ruleset: int, path: str, rights: Right) -> None:
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _allow(ruleset: int, rule: Rule, handled: Right) -> None:
+    rights = rule.rights & handled
+    descriptor = os.open(rule.path, os.O_PATH | os.O_CLOEXEC)
     try:
+        if rule.real and os.readlink(f"/proc/self/fd/{descriptor}") != rule.path:  # noqa: PTH115 - text is what is compared
+            return
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _OF_FILES
         _call(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)

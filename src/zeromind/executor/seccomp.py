@@ -27,7 +27,7 @@ _NEW_NAMESPACES = 0x7E020000
 """Of clone(): everything of CLONE_NEW…"""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 """What types into a terminal."""
-_STREAM, _SEQPACKET, _TYPE_MASK = 1, 5, 0xF
+_UNIX, _STREAM, _SEQPACKET, _TYPE_MASK = 1, 1, 5, 0xF
 
 OUT_OF_REACH: Mapping[str, tuple[int, int]] = {
     # other processes
@@ -159,9 +159,15 @@ def confine() -> None:
     _install(steps + _when(_IOCTL, typing))
 
 
-def close_network() -> None:
-    """Refuse every socket but pairs of connected ones, which lead nowhere. Raises OSError."""
-    steps = [step for numbers in NETWORK.values() for step in _when(numbers, [_fail(errno.EACCES)])]
+def close_network(waiting: bool) -> None:
+    """Refuse every socket but pairs of connected ones, which lead nowhere. Raises OSError.
+
+    With ``waiting`` also local ones of packets can be had and bound, but not connected: CUDA does not start without.
+    """
+    refused = {name: numbers for name, numbers in NETWORK.items() if not waiting or name == "connect"}
+    steps = [step for numbers in refused.values() for step in _when(numbers, [_fail(errno.EACCES)])]
+    local = [_argument(0), _Step(_EQUAL, _UNIX, 0, 3), _argument(1), _Step(_AND, _TYPE_MASK), _Step(_EQUAL, _SEQPACKET, 1, 0)]
+    steps += _when(NETWORK["socket"], [*local, _fail(errno.EACCES), _allow()]) if waiting else []
     kind = [_argument(1), _Step(_AND, _TYPE_MASK), _Step(_EQUAL, _STREAM, 2, 0), _Step(_EQUAL, _SEQPACKET, 1, 0)]
     _install(steps + _when(_SOCKETPAIR, [*kind, _fail(errno.EACCES), _allow()]))
 

@@ -113,7 +113,7 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
 def _admit(order: Order, code: bool) -> None:
     """What has no code has no use for a network, even where code would be allowed."""
     if order.confine != "off" and order.network == "auto" and not code:
-        confinement.close_network()
+        confinement.close_network(confinement.uses_gpu(order.task))
 
 
 class _Loop:

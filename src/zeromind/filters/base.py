@@ -31,6 +31,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
 Side = Literal["input", "output", "both"]
+_PLACES = Path("/proc/self/fd")
+"""Where Linux tells which file a descriptor is of."""
 
 
 @runtime_checkable
@@ -68,7 +70,8 @@ class Files:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
         with os.fdopen(descriptor, "rb") as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > self._max_bytes:
+            moved = _PLACES.is_dir() and (_PLACES / str(descriptor)).readlink() != path  # a folder became a link since it was found
+            if moved or not stat.S_ISREG(status.st_mode) or status.st_size > self._max_bytes:
                 raise OSError("not a regular file of a bearable size")
             return stream.read(self._max_bytes)
 
