@@ -34,6 +34,7 @@ class JsonLimits:
 
     depth: int = _limit(64, "levels", _K.INVALID_INPUT, "Lists and objects in each other.")
     values: int = _limit(1 << 20, "values", _K.INVALID_INPUT, "Values that become an object each: text, members, all but lists of numbers.")
+    plain: int = _limit(1 << 16, "values", _K.REQUEST_ATTRIBUTE, "Of a request that is none for a prediction.")
     numbers: int = _limit(1 << 23, "numbers", _K.INVALID_INPUT, "Numbers of one tensor; bytes carry more.")
     digits: int = _limit(300, "digits", _K.INVALID_INPUT, "Of one number outside of tensors, in a row.")
 
@@ -57,6 +58,7 @@ class PictureLimits:
     """Pictures, known by their first bytes to be PNG, JPEG, WEBP, BMP or GIF, and decoded in workers only: the first frame."""
 
     pixels: int = _limit(64_000_000, "pixels", _K.FILTER_REFUSED, "Of one, by its header; a filter's `max_pixels`.")
+    together: int = _limit(512_000_000, "pixels", _K.FILTER_REFUSED, "Of all pictures of one request, each having its share of them.")
     side: int = _limit(65_535, "pixels", _K.FILTER_REFUSED, "Of either side.")
 
 

@@ -33,21 +33,22 @@ class Decoder:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
     @contextlib.contextmanager
-    def open(self, data: bytes, place: int) -> Iterator[Any]:
+    def open(self, data: bytes, place: int, among: int = 1) -> Iterator[Any]:
         """The picture in a file, as a Pillow image, decoded, the first frame of an animation, in its own mode.
 
         Whatever fails in Pillow while the block runs is the picture's fault. Raises ValueError naming ``place``, the picture's in the
-        request, for anything that is no sound picture of a bearable size.
+        request, for anything that is no sound picture of a bearable size; the more of them it has (``among``), the smaller they must be.
         """
+        most = min(self._most_pixels, PICTURES.together // among)
         try:
             image = self.image.open(io.BytesIO(data), formats=_FORMATS)
         except self.image.DecompressionBombError as error:
-            raise self._too_large(place) from error
+            raise _too_large(place, most) from error
         except Exception as error:
             raise ValueError(f"picture {place} is no readable {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} file") from error
         with image:
-            if image.width * image.height > self._most_pixels or max(image.size) > PICTURES.side:
-                raise self._too_large(place)
+            if image.width * image.height > most or max(image.size) > PICTURES.side:
+                raise _too_large(place, most)
             try:
                 image.load()
                 yield image
@@ -56,5 +57,6 @@ class Decoder:
             except Exception as error:
                 raise ValueError(f"picture {place} is damaged or cut short") from error
 
-    def _too_large(self, place: int) -> ValueError:
-        return ValueError(f"picture {place} has more than the {self._most_pixels} pixels, or {PICTURES.side} on one side, that are taken")
+
+def _too_large(place: int, most: int) -> ValueError:
+    return ValueError(f"picture {place} has more than the {most} pixels, or {PICTURES.side} on one side, that are taken")

@@ -86,16 +86,16 @@ def nested(text: bytes, spec: TensorSpec) -> Tensor | None:
         return None
     try:
         document = parse(text)
-        sizes = _sizes(document, inner) if None in inner else inner
+        sizes: Any = _sizes(document, inner) if None in inner else inner
         values = numbers.elements(document)
     except FAULTS:
         return None
-    size = math.prod(sizes)  # type: ignore[arg-type]  # there is no None in it
+    size = math.prod(sizes)
     if not values.size or not size or values.size % size or spec.shape[0] not in (None, values.size // size):
         return None
     rows = values.size // size
     # That all of it is numbers is known by now. Without them only the brackets and commas are left, which the shape foretells.
-    one = _skeleton(inner) if sizes is inner else _brackets(sizes)
+    one = (_skeleton if sizes is inner else _brackets)(sizes)
     if text.translate(None, _NUMBER_BYTES) != b"[" + b",".join([one] * rows) + b"]":
         return None
     return values.reshape(rows, *sizes)
@@ -122,12 +122,13 @@ def repeated(text: bytes) -> str:
 
 def _repeated(value: Any) -> str:
     inner: Iterable[Any] = ()
-    if isinstance(value, simdjson.Object):
+    kind = type(value)
+    if kind is simdjson.Object:
         names = list(value)
         if len(set(names)) < len(names):
             return next(name for name, count in collections.Counter(names).items() if count > 1)
         inner = [value[name] for name in ("inputs", "outputs", "parameters") if name in names]
-    elif isinstance(value, simdjson.Array) and len(value) and isinstance(value[0], simdjson.Object):
+    elif kind is simdjson.Array and len(value) and type(value[0]) is simdjson.Object:
         inner = value
     return next(filter(None, map(_repeated, inner)), "")
 

@@ -11,7 +11,7 @@ WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate"
 """zlib's parameter for each coding."""
 
 
-def inflated(data: bytes | memoryview, coding: str, most: int) -> bytes:
+def inflated(data: bytes | bytearray | memoryview, coding: str, most: int) -> bytes:
     """What a coding of WINDOWS has made smaller.
 
     Raises BODY_TOO_LARGE for more than ``most`` bytes, or out of proportion to what came, before they are made; REQUEST_ATTRIBUTE for

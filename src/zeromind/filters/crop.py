@@ -38,7 +38,7 @@ class CentreCropFilter:
         items = self._pictures.items(value)
         out = numbers.room((len(items), *shape), spec.dtype)
         for place, (row, item) in enumerate(zip(out, items, strict=True)):
-            with self._pictures.open(item, place) as image:
+            with self._pictures.open(item, place, len(items)) as image:
                 plain = self._pictures.plain(image).convert(picture.MODES[channels])
                 pixels = np.asarray(plain).reshape(plain.height, plain.width, channels)
                 middle = cut(pixels, height, width)

@@ -73,7 +73,7 @@ class ImageFilter:
         items = self._pictures.items(value)
         out: Tensor | None = None
         for place, item in enumerate(items):
-            with self._pictures.open(item, place) as image:
+            with self._pictures.open(item, place, len(items)) as image:
                 pixels = self._pixels(image, frame)
             sample = self._values(pixels, spec.dtype)
             sample = sample.transpose(2, 0, 1) if frame.first else sample

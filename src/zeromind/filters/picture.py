@@ -43,13 +43,13 @@ class Pictures:
         return value
 
     @contextlib.contextmanager
-    def open(self, item: Any, place: int) -> Iterator[Any]:
+    def open(self, item: Any, place: int, among: int = 1) -> Iterator[Any]:
         """The picture that ``item`` names or holds, as a Pillow image, decoded, the first frame of an animation, in its own mode.
 
-        Whatever fails in Pillow while the block runs is the picture's fault. Raises ValueError naming ``place`` in the list for
-        anything that is no sound picture of a bearable size, FILTER_FILE for an unreachable file.
+        Whatever fails in Pillow while the block runs is the picture's fault. Raises ValueError naming ``place`` in the list, which
+        has ``among`` items, for anything that is no sound picture of a bearable size, FILTER_FILE for an unreachable file.
         """
-        with self._decoder.open(self._data(item, place), place) as image:
+        with self._decoder.open(self._data(item, place), place, among) as image:
             yield self._decoder.ops.exif_transpose(image) if self._orientation else image
 
     def plain(self, image: Any) -> Any:

@@ -37,7 +37,7 @@ class ScaledImageFilter:
         items = self._pictures.items(value)
         out = numbers.room((len(items), *shape), spec.dtype)
         for place, (row, item) in enumerate(zip(out, items, strict=True)):
-            with self._pictures.open(item, place) as image:
+            with self._pictures.open(item, place, len(items)) as image:
                 # 1 is Pillow's LANCZOS, once called ANTIALIAS.
                 fitted = self._pictures.lean(image).resize((width, height), 1).convert(picture.MODES[channels])
                 row[...] = (np.asarray(fitted) / 255).reshape(shape)

@@ -11,14 +11,14 @@ _MOST_ACCEPTED = 1024
 """How much of an Accept-Encoding is read."""
 
 
-def expanded(body: bytes, encoding: str, most: int) -> bytes:
+def expanded(body: bytes | bytearray, encoding: str, most: int) -> bytes:
     """The body that a Content-Encoding speaks of; as it is where there is none.
 
     Raises NOT_SUPPORTED for another encoding than gzip and deflate, or what ``inflated`` raises.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
-        return body
+        return bytes(body)
     if encoding not in WINDOWS:
         raise ZeroMindError(ErrorKind.NOT_SUPPORTED, f"bodies may be compressed with gzip or deflate, not with {encoding!r}", encoding)
     return inflated(body, encoding, most)

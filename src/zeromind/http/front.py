@@ -257,7 +257,7 @@ class Inference(_Short):
             asyncio.get_running_loop().run_in_executor(None, self._expand).add_done_callback(lambda done: self._expanded(done.result))
 
     def _expand(self) -> bytes:
-        return compression.expanded(bytes(self._body), self._told.came, self._front.engine.config.max_body_bytes)
+        return compression.expanded(self._body, self._told.came, self._front.engine.config.max_body_bytes)
 
     def _expanded(self, result: Callable[[], bytes]) -> None:
         try:

@@ -31,6 +31,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.entrance import asked_by
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
+from zeromind.limits import JSON
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Handler(tornado.web.RequestHandler):
     def object_in(body: bytes, kind: ErrorKind) -> dict[str, Any]:
         """The JSON object in a text. Raises ``kind`` if it is none, or one that no client may send."""
         try:
-            data = strictjson.loads(body)
+            data = strictjson.loads(body, values=JSON.plain)
             orjson.dumps(data)  # an integer of more than 64 bits, which cannot be sent back
         except (ValueError, TypeError) as error:
             reason = f"it is not JSON: {error}" if body.strip() else "it is empty"
