@@ -225,6 +225,32 @@ def test_a_trusted_origin_gets_what_a_browser_wants_to_hear(thread_server):
         assert client.ask("OPTIONS", "/info", headers={**asks, "Origin": "https://evil.example"}).status == 403
 
 
+@pytest.mark.proves("T25")
+def test_t25_what_is_refused_tells_no_key_no_place_and_no_code(server, keys, models):
+    key = keys.bearer("manage")
+    asks = [
+        ("GET", "/model/list", None, {}),
+        ("GET", "/model/list", None, {"authorization": "Bearer zm_s3cret"}),
+        ("GET", "/model/list", None, keys.bearer("expired")),
+        ("GET", "/model/drop?id=sum", None, keys.bearer("read")),
+        ("GET", "/v2/models/other", None, keys.bearer("reader")),
+        ("GET", "/info", None, {"Host": "evil.example"}),
+        ("GET", "/info", None, {"Origin": "http://evil.example"}),
+        ("GET", "/console/keys.json", None, key),
+        ("GET", "/../../etc/passwd", None, key),
+        ("POST", "/model/load", {"id": "a", "model_file": "/etc/passwd"}, key),
+        ("POST", "/model/load", {"id": "a", "model_file": "broken.onnx"}, key),
+        ("POST", "/v2/repository/models/a/load", {"parameters": {"config": "{"}}, key),
+        ("POST", "/v2/repository/index", {"ready": 1}, keys.bearer("read")),
+    ]
+    for method, route, body, headers in asks:
+        answer = server.ask(method, route, body, headers={**JSON, **headers})
+        assert 400 <= answer.status < 500, (route, answer)
+        told = answer.data.decode() + str(answer.headers)
+        for secret in ("s3cret", keys.texts["expired"], str(keys.path.parent), str(models), "Traceback", ".py", "site-packages", "root:x"):
+            assert secret not in told, (route, secret)
+
+
 @pytest.mark.proves("T1", "T26")
 def test_t1_deeds_are_told_to_the_audit_log_and_nothing_secret(server, keys, tmp_path):
     ask = {"X-Request-Id": "r1", **JSON}

@@ -95,7 +95,9 @@ WRONG = {
     "handler_folders": [{}], "max_body_bytes": [0, 1.5, "1"], "max_queue": [0, 1 << 21, "8"], "max_queue_bytes": [0],
     "allow_shared_memory": [1, "true", None], "allow_file_override": [1, "true", None],
     "load_timeout_s": [0, -1, "5", 1e9, None], "drain_s": [-1, "x", 1e9], "confine": ["on", True, None],
-    "worker_environment": ["PATH", [1]], "memory_limit_bytes": [-1, "1", 1.5],
+    "pre_stop_s": [-1, "x", 1e9], "keys_file": [5, None], "insecure": [1, "true", None], "allowed_hosts": ["a", [1], None],
+    "allowed_origins": ["https://a.org", [1], None], "tls_certificate": [5, None], "tls_key": [5, None], "tls_client_ca": [5, None],
+    "audit_file": [5, None], "worker_environment": ["PATH", [1]], "memory_limit_bytes": [-1, "1", 1.5],
 }  # fmt: skip
 
 
