@@ -159,6 +159,22 @@ def test_what_is_no_tls_or_too_old_is_turned_away(run, certificates):
         assert ask(running.port, context(certificates)) == [(200, [6.0])] * 4
 
 
+@pytest.mark.proves("T26")
+def test_t26_handshakes_that_fail_do_not_fill_the_log(run, certificates, caplog):
+    with run() as running:
+        caplog.clear()
+        for port in (running.port, running.grpc_port):
+            for data in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05abcde", b"\x16\x03\x01\x40\x00", b"\0" * 1000):
+                for _ in range(5):
+                    with socket.create_connection(("localhost", port), 30) as plain:
+                        plain.sendall(data)
+            for _ in range(5):
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    ask(port, ssl.create_default_context())
+        assert ask(running.port, context(certificates)) == [(200, [6.0])] * 4
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 @pytest.mark.proves("T1")
 def test_t1_without_a_certificate_of_the_authority_no_client_is_let_in(run, certificates):
     with run(tls_client_ca=certificates.ca) as running:
