@@ -124,7 +124,7 @@ def _repeated(value: Any) -> str:
     inner: Iterable[Any] = ()
     kind = type(value)
     if kind is simdjson.Object:
-        names = list(value)
+        names: list[str] = list(value)
         if len(set(names)) < len(names):
             return next(name for name, count in collections.Counter(names).items() if count > 1)
         inner = [value[name] for name in ("inputs", "outputs", "parameters") if name in names]

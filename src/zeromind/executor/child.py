@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -14,10 +15,19 @@ from pathlib import Path
 
 import psutil
 
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.words import Words
 
 _OOM_SCORE = "500"
 """proc(5): from -1000 to 1000, the server has 0."""
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""What the system has none of at the moment: descriptors, processes, memory."""
+
+
+def unstartable(error: OSError) -> ZeroMindError:
+    """What to say when a worker cannot have what it needs to start: BUSY where that passes, LOAD_FAILED otherwise."""
+    kind = ErrorKind.BUSY if error.errno in _SCARCE else ErrorKind.LOAD_FAILED
+    return ZeroMindError(kind, f"a worker process cannot be started: {error.strerror}")
 
 
 class Child:

@@ -185,8 +185,9 @@ class ProcessExecutor:
         return self._child
 
     def _spawn(self) -> socket.socket:
-        mine, theirs = socket.socketpair()
+        mine: socket.socket | None = None
         try:
+            mine, theirs = socket.socketpair()
             with theirs:
                 mine.setblocking(False)
                 self._arena = Arena.create()
@@ -196,9 +197,10 @@ class ProcessExecutor:
                 command = sys.executable, "-m", "zeromind.executor", *map(str, descriptors), cell
                 self._child = Child(str(self._order.task["id"]), command, descriptors, environment.of_worker(self._order, self._scratch))
         except BaseException as error:
-            mine.close()
+            if mine is not None:
+                mine.close()
             if isinstance(error, OSError):
-                raise ZeroMindError(ErrorKind.LOAD_FAILED, f"a worker process cannot be started: {error.strerror}") from error
+                raise unstartable(error) from error
             raise
         self._link = mine
         return mine
