@@ -20,7 +20,7 @@ import numpy as np
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import environment, frames, layout
 from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
-from zeromind.executor.child import Child, ending
+from zeromind.executor.child import Child, ending, unstartable
 from zeromind.executor.confinement import Confinement
 from zeromind.executor.group import Answer, Group, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
@@ -91,6 +91,8 @@ class ProcessExecutor:
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the model did not load within {timeout_s:g} s ('load_timeout_s')") from None
             if dying:
                 raise self._epitaph("while it loaded the model", ErrorKind.LOAD_FAILED) from None
+            if isinstance(error, OSError):
+                raise unstartable(error) from error
             raise
         if "fault" in message:
             await self.stop()
@@ -185,9 +187,8 @@ class ProcessExecutor:
         return self._child
 
     def _spawn(self) -> socket.socket:
-        mine: socket.socket | None = None
+        mine, theirs = socket.socketpair()
         try:
-            mine, theirs = socket.socketpair()
             with theirs:
                 mine.setblocking(False)
                 self._arena = Arena.create()
@@ -196,11 +197,8 @@ class ProcessExecutor:
                 cell = Confinement.of(self._order, self._scratch).to_json()
                 command = sys.executable, "-m", "zeromind.executor", *map(str, descriptors), cell
                 self._child = Child(str(self._order.task["id"]), command, descriptors, environment.of_worker(self._order, self._scratch))
-        except BaseException as error:
-            if mine is not None:
-                mine.close()
-            if isinstance(error, OSError):
-                raise unstartable(error) from error
+        except BaseException:
+            mine.close()
             raise
         self._link = mine
         return mine
