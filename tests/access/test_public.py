@@ -70,7 +70,7 @@ def test_t1_insecure_is_told_in_info_and_in_the_log(spawn):
     connection.request("GET", "/info")
     assert b'"insecure":true' in connection.getresponse().read()
     connection.close()
-    assert "WARNING zeromind.access.guard: insecure" in server.log.read_text()
+    assert "WARNING zeromind.guard: insecure" in server.log.read_text()
 
 
 @pytest.mark.proves("T1")

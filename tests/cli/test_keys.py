@@ -106,3 +106,21 @@ def test_predict_and_bench_ask_with_a_key(run, file, thread_server):
         measured = run(*bench, ZEROMIND_KEY=key)
         assert measured.exit_code == 0
         assert json.loads(measured.stdout)["runs"][0]["answered"] > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "reason"),
+    [
+        ({"keys_file": "none.json"}, "keys_file", "zeromind keys add"),
+        ({"host": "0.0.0.0"}, "host", "--insecure"),  # noqa: S104 - it is what is refused
+        ({"tls_certificate": "none.pem"}, "tls_certificate", "no certificate"),
+        ({}, "", "is fine"),
+    ],
+)
+def test_check_looks_at_keys_and_certificates(run, tmp_path, monkeypatch, settings, key, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pool.json").write_text(json.dumps(settings))
+    done = run("check", "-c", "pool.json")
+    assert done.exit_code == bool(key)
+    assert reason in done.output
+    assert f"{key}: " in done.output or not key

@@ -126,4 +126,6 @@ class _File(logging.handlers.RotatingFileHandler):
         """Say once that the disk is full, or gone; the lines are in the other log."""
         if not self._complained:
             self._complained = True
-            logging.getLogger(__name__).error("the audit log %s cannot be written: its lines are in the log alone", self.baseFilename)
+            logging.getLogger("zeromind.guard").error(
+                "the audit log %s cannot be written: its lines are in the log alone", self.baseFilename
+            )

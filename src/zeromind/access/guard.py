@@ -17,7 +17,7 @@ from zeromind.config.pool import PoolConfig
 from zeromind.errors import ConfigError
 
 _PERIOD_S = 1.0
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("zeromind.guard")
 
 
 class Guard:

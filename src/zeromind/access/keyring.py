@@ -14,7 +14,7 @@ from zeromind.access.scope import Caller
 from zeromind.access.watched import Signature, signature
 from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("zeromind.guard")
 
 
 class Keyring:

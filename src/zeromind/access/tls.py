@@ -10,7 +10,7 @@ from pathlib import Path
 from zeromind.access.watched import signature
 from zeromind.errors import ConfigError
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("zeromind.guard")
 
 
 class Tls:
@@ -28,7 +28,8 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        context.set_alpn_protocols(list(protocols))
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
         try:
             self._load(context)
         except (OSError, ValueError) as error:

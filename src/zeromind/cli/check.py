@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import socket
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from zeromind.access.guard import Guard
 from zeromind.cli import settings
 from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
@@ -25,14 +28,14 @@ _console = Console(highlight=False)
 @click.command()
 @settings.config_file
 def check(file: Path | None) -> None:
-    """Try a configuration: every key, every filter and handler, every model loaded in a scratch worker.
+    """Try a configuration: every key, filter and handler, the files of keys and certificates, every model loaded in a scratch worker.
 
     Says what is wrong with which key; exits 1 if anything is.
     """
     file = file or settings.DEFAULT_FILE
     config = settings.read(file, {})
     _tell_confinement(config)
-    problems = [*_handlers(config), *asyncio.run(_tasks(config))]
+    problems = [*_guards(config), *_handlers(config), *asyncio.run(_tasks(config))]
     for key, message in problems:
         _console.print(f"[bold red]✗[/] {key}: {message}", soft_wrap=True)
     if problems:
@@ -59,6 +62,19 @@ def _freedom(model: Model) -> str:
     if model.task.isolation == "thread":
         return "a thread of the server, not confined"
     return f"{'any' if model.free['files'] else 'its own'} files, {'the' if model.free['network'] else 'no'} network"
+
+
+def _guards(config: PoolConfig) -> list[tuple[str, str]]:
+    """What is wrong with the files of keys and certificates, or with where the pool would listen."""
+    try:
+        guard = Guard(dataclasses.replace(config, audit_file=None))
+        if guard.tls is not None:
+            guard.tls.context(())
+        with contextlib.suppress(socket.gaierror):  # a host that is none is told of by whoever listens
+            guard.check([str(found[4][0]) for found in socket.getaddrinfo(config.host, None, type=socket.SOCK_STREAM)])
+    except ConfigError as error:
+        return [(error.key, str(error).removeprefix(f"{error.key}: "))]
+    return []
 
 
 def _handlers(config: PoolConfig) -> list[tuple[str, str]]:
