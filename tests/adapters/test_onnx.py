@@ -383,6 +383,7 @@ class TestExternalData:
             adapter = serve(dict(everywhere(location))[place], tmp_path)
             assert adapter.predict({"x": np.float32([1, 1])})["y"].tolist() == [4, 5]
 
+    @pytest.mark.proves("T7")
     @pytest.mark.parametrize(
         "location", ["/etc/passwd", "../out", "a/../../out", "absent", "sub", "link", "way/out", "twin", "pipe", "*/_ORT_MEM_ADDR_/*"]
     )

@@ -37,6 +37,7 @@ def test_what_lies_beneath_a_root_is_found_in_the_order_of_the_roots(tree, path,
     assert locate(path, roots) == tree / found
 
 
+@pytest.mark.proves("T3", "T12")
 @pytest.mark.parametrize(
     "path",
     [
@@ -89,6 +90,7 @@ def test_the_operators_own_paths_may_lie_anywhere(tree, monkeypatch):
     assert locate("none", roots, trusted=True) is None
 
 
+@pytest.mark.proves("T3", "T12")
 @given(st.text(max_size=30) | st.lists(st.sampled_from(["..", ".", "deep", "a", "away", "out", ""])).map("/".join))
 def test_no_path_leads_out(tmp_path_factory, path):
     folder = tmp_path_factory.getbasetemp() / "roots"

@@ -99,3 +99,11 @@ def test_no_memory_leaves_nothing_open(monkeypatch):
 def test_offsets_are_aligned_for_any_dtype():
     assert [aligned(offset) for offset in (0, 1, 63, 64, 65)] == [0, 64, 64, 64, 128]
     assert all(ALIGNMENT % np.dtype(kind).itemsize == 0 for kind in (np.float64, np.complex128))
+
+
+@pytest.mark.proves("T9")
+def test_t9_it_has_no_name_by_which_another_could_open_it(arena):
+    place = Path(f"/proc/self/fd/{arena.descriptor}").readlink()
+    assert str(place).endswith(" (deleted)")
+    assert not place.exists()
+    assert not [path for path in Path("/dev/shm").iterdir() if "zeromind" in path.name]

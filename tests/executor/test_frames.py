@@ -1,6 +1,8 @@
 """Control frames: what goes in comes out; anything else is a FrameError."""
 
+import re
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -65,3 +67,16 @@ def test_a_message_that_is_no_object_is_refused(text):
 def test_what_is_no_fault_is_refused(entry):
     with pytest.raises(frames.FrameError):
         frames.fault_from_json(entry)
+
+
+PLACES = ("executor", "http", "grpc", "codecs", "scheduler", "repository", "config", "engine.py", "regions.py", "tensors.py")
+
+
+@pytest.mark.proves("T8")
+def test_t8_nothing_between_server_worker_and_client_is_pickled():
+    source = Path(frames.__file__).parents[1]
+    files = [file for place in PLACES for file in (source / place).rglob("*.py")] + [source / place for place in PLACES if "." in place]
+    assert len(files) > 80
+    used = re.compile(r"\b(pickle|cPickle|dill|cloudpickle|marshal|shelve|joblib|multiprocessing|allow_pickle=True)\b")
+    found = {str(file): used.findall(re.sub(r"(?s)\"\"\".*?\"\"\"|#[^\n]*|\"[^\"\n]*\"", "", file.read_text())) for file in files}
+    assert not {file: words for file, words in found.items() if words}

@@ -82,6 +82,7 @@ def test_bytes_may_come_in_any_pieces(frames, size):
     assert client.trailers(stream_id)["grpc-status"] == "0"
 
 
+@pytest.mark.proves("T18")
 def test_rapid_resets_are_bounded(limited, frames):
     client = frames(limited(resets_per_s=5))
     for _ in range(80):
@@ -99,6 +100,7 @@ def test_a_few_resets_are_borne(frames):
     assert is_alive(client)
 
 
+@pytest.mark.proves("T18")
 @pytest.mark.parametrize(
     "nothing",
     [
@@ -119,6 +121,7 @@ def test_frames_that_carry_nothing_are_bounded(limited, frames, nothing):
     assert client.goodbye() == CALM
 
 
+@pytest.mark.proves("T18")
 def test_more_streams_than_allowed_are_refused(limited, frames):
     client = frames(limited(streams=3))
     ids = [client.begin() for _ in range(4)]
@@ -134,6 +137,7 @@ def block(client, fields):
     return client.h2.encoder.encode([*client.HEAD, *fields])
 
 
+@pytest.mark.proves("T18")
 def test_header_lists_are_bounded(frames):
     client = frames()
     client.flush()
@@ -142,6 +146,7 @@ def test_header_lists_are_bounded(frames):
     assert client.goodbye() == CALM
 
 
+@pytest.mark.proves("T18")
 def test_endless_field_blocks_are_cut_off(frames):
     client = frames()
     client.flush()
@@ -149,6 +154,7 @@ def test_endless_field_blocks_are_cut_off(frames):
     assert client.goodbye() == CALM
 
 
+@pytest.mark.proves("T18")
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
@@ -275,6 +281,7 @@ def test_a_message_that_does_not_come_is_not_waited_for(limited, frames):
     assert client.trailers(stream_id)["grpc-status"] == "4"
 
 
+@pytest.mark.proves("T18")
 def test_big_messages_that_do_not_come_are_bounded_together(limited, frames):
     client = frames(limited(buffer_bytes=20_000))
     ids = [client.begin("ModelInfer") for _ in range(3)]
@@ -297,6 +304,7 @@ def test_silent_clients(limited, frames):
     client.read(lambda event: isinstance(event, events.PingReceived))  # and says no more, not even that it heard
 
 
+@pytest.mark.proves("T18")
 def test_connections_are_bounded(limited, frames):
     port = limited(connections=1)
     first = frames(port)

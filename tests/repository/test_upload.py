@@ -48,6 +48,7 @@ def test_the_model_is_found_among_them(upload, names, model):
     assert upload(*names).model_file == model
 
 
+@pytest.mark.proves("T3")
 @pytest.mark.parametrize(
     "name", ["", ".", "/etc/x", "../x", "1/../../x", "1//x", "1/./x", "1/", "a\0b", "a\nb", "a\\b", "x" * 600, "file:/x", "y" * 300]
 )
