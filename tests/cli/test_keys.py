@@ -117,10 +117,9 @@ def test_predict_and_bench_ask_with_a_key(run, file, thread_server):
         ({}, "", "is fine"),
     ],
 )
-def test_check_looks_at_keys_and_certificates(run, tmp_path, monkeypatch, settings, key, reason):
-    monkeypatch.chdir(tmp_path)
+def test_check_looks_at_keys_and_certificates(run, tmp_path, settings, key, reason):
     (tmp_path / "pool.json").write_text(json.dumps(settings))
-    done = run("check", "-c", "pool.json")
+    done = run("check", "-c", tmp_path / "pool.json")
     assert done.exit_code == bool(key)
     assert reason in done.output
     assert f"{key}: " in done.output or not key
