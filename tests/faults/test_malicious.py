@@ -1,6 +1,7 @@
 """A corpus of model files that mean harm: none leaves a mark, calls anybody or reads a secret, and the server goes on."""
 
 import json
+import random
 import re
 import socket
 import subprocess
@@ -153,3 +154,38 @@ def test_g18_where_code_is_allowed_what_confines_it_holds(corpus, canary, tmp_pa
     assert canary.touched == ["python_skill", "a call"], "the traps are real"
     (canary.marks / "python_skill").unlink()
     canary.calls = 0
+
+
+CRASHES = {
+    "segfault": "import ctypes\nctypes.string_at(0)",
+    "abort": "import os\nos.abort()",
+    "exit": "import os\nos._exit(0)",
+    "leave": "raise SystemExit(0)",
+    "memory": "bytearray(1 << 45)",
+    "deep": "import sys\nsys.setrecursionlimit(1 << 30)\ndef f(): return f()\nf()",
+}
+
+
+@pytest.mark.proves("T6", "T5")
+@pytest.mark.timeout(300)
+def test_t6_whatever_ends_a_loader_ends_its_own_load_only(spawn, models, tmp_path, size):
+    """Code that does what broken parsers do; and files in which bytes have changed, which may be served or not."""
+    server = spawn(roots=[str(models), str(tmp_path)], code_roots=[str(tmp_path)], tasks=[{"id": "double", "model_file": "double.onnx"}])
+    for name, code in CRASHES.items():
+        (tmp_path / f"{name}.py").write_text(code + "\n\n\ndef predict(x: float) -> float:\n    return x\n")
+        answer = server.load({"id": name, "model_file": f"{name}.py"}, timeout=LOAD_S)
+        assert answer.status in (400, 422), (name, answer)
+        assert answer.error["message"]
+    whole = (models / "double.onnx").read_bytes()
+    chance = random.Random(6)  # noqa: S311 - the same each time
+    for number in range(size(8, 500)):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        (tmp_path / "changed.onnx").write_bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
+        answer = server.load({"id": f"m{number}", "model_file": "changed.onnx"}, timeout=LOAD_S)
+        assert answer.status in (200, 400, 422), answer
+        if answer.status == 200:
+            server.drop(f"m{number}")
+    assert server.predict("double", {"x": [[1, 2, 3, 4]]}).json["result"]["y"] == [[2, 4, 6, 8]]
+    assert server.ids() == ["double"]

@@ -31,8 +31,13 @@ def read(path: Path, kind: ErrorKind) -> tuple[TensorSpec, ...]:
     if not path.is_file():
         return ()
     try:
+        # A link may lead to a file whose text would be told in the error.
+        if not path.resolve().is_relative_to(path.parent.resolve()):
+            raise ZeroMindError(kind, f"{path.name} is a link to another folder: put the file itself beside the model", path.name)
         with path.open("rb") as stream:
             entries = json.loads(stream.read(_MOST_BYTES))
+    except OSError as error:
+        raise ZeroMindError(kind, f"{path.name} cannot be read: {error.strerror}", path.name) from None
     except (ValueError, RecursionError) as error:
         raise ZeroMindError(kind, f"{path.name} is no readable JSON: {error}", path.name) from None
     if isinstance(entries, dict):

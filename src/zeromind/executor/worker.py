@@ -100,6 +100,11 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
         known = error
         if isinstance(error.__cause__, PermissionError) and order.confine != "off":
             _log.error("%s; what the worker may use beyond its model is said by 'reads', 'writes' and 'network' of its task", error)
+    except OSError as error:
+        _log.error("a file of the model cannot be read: %s", error)
+        known = ZeroMindError(
+            ErrorKind.LOAD_FAILED, f"a file of the model cannot be read ({error.strerror}): are its files whole, and no links?"
+        )
     except Exception:
         _log.exception("loading failed")
         known = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
