@@ -1,6 +1,7 @@
 """Writes docs/reference.md, and the scopes in docs/security.md, from the declarations in the code; ``--check`` only compares."""
 
 import asyncio
+import dataclasses
 import inspect
 import json
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from zeromind import importing, plugins
+from zeromind import importing, limits, plugins
 from zeromind.access.audit import Audit
 from zeromind.access.gate import Gate
 from zeromind.access.hosts import Hosts
@@ -19,13 +20,16 @@ from zeromind.config import pool
 from zeromind.config.options import POOL, TASK, Option
 from zeromind.console import pages
 from zeromind.engine import Engine
-from zeromind.errors import ErrorKind
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.grpc.service import Service
+from zeromind.grpc.status import TABLE
 from zeromind.http import app, envelope
 
 FILE = Path(__file__).with_suffix(".md")
 SECURITY = FILE.with_name("security.md")
+LIMITS = FILE.with_name("limits.md")
 BEGIN, END = "<!-- scopes -->\n", "<!-- /scopes -->\n"
+BEGIN_LIMITS, END_LIMITS = "<!-- limits -->\n", "<!-- /limits -->\n"
 
 
 def text() -> str:
@@ -104,6 +108,28 @@ async def _methods():
         await engine.close()
 
 
+def limited() -> str:
+    """The page about limits, with their tables as the code has them."""
+    before, _, rest = LIMITS.read_text().partition(BEGIN_LIMITS)
+    return before + BEGIN_LIMITS + "\n".join(bounds()) + "\n" + END_LIMITS + rest.partition(END_LIMITS)[2]
+
+
+def bounds() -> Iterator[str]:
+    """Every limit, with what passing it is answered."""
+    for group in (value for value in vars(limits).values() if dataclasses.is_dataclass(value) and isinstance(value, type)):
+        yield from (f"## {group.__name__.removesuffix('Limits')}", "", inspect.getdoc(group) or "", "")
+        yield from ("| limit | | unit | beyond it | |", "|---|---:|---|---|---|")
+        for field in dataclasses.fields(group):
+            told = field.metadata
+            yield f"| `{field.name}` | {field.default:,} | {told['unit']} | {answered(told['answer'])} | {told['text']} |"
+        yield ""
+
+
+def answered(answer: ErrorKind | str) -> str:
+    """What passing a limit is answered over HTTP and gRPC."""
+    return answer if isinstance(answer, str) else f"{envelope.status(ZeroMindError(answer, ''))}, {TABLE[answer].name}"
+
+
 def errors() -> Iterator[str]:
     yield from ("", "## Errors", "")
     yield 'Every fault is answered with `{"errors": [{"code", "message", "params"}]}`.'
@@ -150,7 +176,7 @@ def command_line() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for file, wanted in ((FILE, text()), (SECURITY, secured())):
+    for file, wanted in ((FILE, text()), (SECURITY, secured()), (LIMITS, limited())):
         if sys.argv[1:] != ["--check"]:
             file.write_text(wanted)
         elif file.read_text() != wanted:

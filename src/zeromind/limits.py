@@ -46,7 +46,7 @@ class TensorLimits:
     dimensions: int = _limit(32, "sizes", _K.INVALID_INPUT, "Of one shape.")
     texts: int = _limit(1 << 20, "elements", _K.INVALID_INPUT, "Of one BYTES tensor.")
     hollow: int = _limit(1 << 40, "elements", _K.INVALID_INPUT, "The product of a shape's sizes, those that are 0 left out, if one is.")
-    members: int = _limit(1 << 14, "names", _K.INVALID_INPUT, "Inputs and parameters of a request to `generate`.")
+    members: int = _limit(1 << 14, "names", _K.PREDICT_DATA, "Of the JSON object that is the body of a prediction.")
     parameters: int = _limit(1 << 20, "characters", _K.INVALID_INPUT, "Of a request's parameters for the model; a number counts as eight.")
     request_id: int = _limit(1024, "characters", _K.INVALID_INPUT, "Of the id that a client gives its request; none may be NUL.")
     classes: int = _limit(1 << 18, "classes", _K.INVALID_INPUT, "That one answer may name.")

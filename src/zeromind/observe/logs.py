@@ -5,13 +5,37 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from zeromind.errors import ConfigError
 
+_LOUD = ("zeromind.http.transport", "zeromind.grpc.connection")
+"""Who has a line for each client that is refused, of which there may be any number."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Sparing(logging.Filter):
+    """Lets ``most`` records of a logger pass each second, and the first of the next one tell how many it held back."""
+
+    def __init__(self, most: int = 10, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most, self._clock = most, clock
+        self._second = self._passed = self._held = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record passes."""
+        second = int(self._clock())
+        if second != self._second:
+            if self._held:
+                record.msg, record.args = f"{record.getMessage()} (and {self._held} more that are not told)", ()
+            self._second, self._passed, self._held = second, 0, 0
+        passes = self._passed < self._most
+        self._passed += passes
+        self._held += not passes
+        return passes
 
 
 def set_up(file: Path | None, debug: bool = False) -> None:
@@ -19,6 +43,8 @@ def set_up(file: Path | None, debug: bool = False) -> None:
 
     ``{name}`` in a handler's ``filename`` becomes the file's ``name``; folders of log files are made.
     """
+    for name in _LOUD:
+        logging.getLogger(name).addFilter(Sparing())
     if file is None:
         logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=FORMAT)
         return
