@@ -98,9 +98,7 @@ def torch(folder: Path) -> Subject:
     import torch
 
     torch.set_num_threads(1)
-    of = torch.nn
-    stack = [of.Conv2d(1, 32, 5), of.ReLU(), of.MaxPool2d(2), of.Conv2d(32, 64, 5), of.ReLU(), of.MaxPool2d(2), of.Flatten()]
-    model = of.Sequential(*stack, of.Linear(1024, 256), of.ReLU(), of.Linear(256, 10)).eval()
+    model = convolutions().eval()
     path, rows = folder / "model.pt2", pictures().reshape(ROWS, 1, 28, 28)
     example = torch.from_numpy(rows)
     torch.export.save(torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},)), path)
@@ -110,6 +108,13 @@ def torch(folder: Path) -> Subject:
             return model(torch.from_numpy(rows)).numpy()
 
     return Subject("a convolutional network", path, (rows,), alone)
+
+
+def convolutions() -> Any:
+    from torch import nn
+
+    stack = [nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*stack, nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 10))
 
 
 def tensorflow(folder: Path) -> Subject:

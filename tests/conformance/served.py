@@ -21,7 +21,7 @@ class Served:
         np.savez(folder / "out.npz", **{name: plain(array) for name, array in case.expected.items()})
         tolerance = {"rtol": case.tolerance, "atol": case.tolerance}
         self.task = {"id": "m", "model_file": str(self.path), **case.task, **keys}
-        self.task["samples"] = [{"inputs": str(folder / "in.npz"), "outputs": str(folder / "out.npz"), **tolerance}]
+        self.task.setdefault("samples", [{"inputs": str(folder / "in.npz"), "outputs": str(folder / "out.npz"), **tolerance}])
 
     @property
     def id(self):

@@ -12,7 +12,7 @@ import signal
 import numpy as np
 import pytest
 
-from conformance.cases.case import ROWS, Case, has_gpu
+from conformance.cases.case import GPU_TOLERANCE, ROWS, Case, has_gpu
 from conformance.cases.keras import keras_zip
 from conformance.cases.torch import WEIGHTS, X, net
 from conformance.cases.transformers import save_gpt2
@@ -85,6 +85,8 @@ def serve(pool, makers, tmp_path):
             case = makers[case](tmp_path / case)
         folder = tmp_path / f"served{len(made)}"
         folder.mkdir()
+        for code in case.path.parent.glob("net.py"):
+            shutil.copyfile(code, folder / "net.py")
         served = Served(case, pool, folder, id=f"m{len(made)}", **keys)
         served.took = served.load()
         made.append(served)
@@ -155,7 +157,7 @@ def test_a_gpu_that_is_not_there_is_refused(pool, makers, tmp_path, name):
     cuda(name.partition("_")[0])
     case = makers[name](tmp_path)
     answer = pool.load({"id": "none", "model_file": str(case.path), **case.task, "device": "cuda:77"}, timeout=_WAIT_S)
-    assert answer.status == 400, answer
+    assert answer.status == 422, answer
     assert f"{FRAMEWORKS[name]} cannot use cuda:77: it sees 1 GPU" in answer.error["message"]
     assert "none" not in pool.ids()
 
@@ -185,12 +187,6 @@ def test_models_share_a_gpu(serve):
     answers(three)
 
 
-def test_in_a_thread_of_the_server(serve):
-    served = serve("torch_script", device="cuda:0", isolation="thread")
-    answers(served)
-    served.ask_together()
-
-
 def of_class(folder, text, inputs, expected, spec, **task):
     """A case of a class whose weights are a file of their own."""
     torch = pytest.importorskip("torch")
@@ -200,7 +196,7 @@ def of_class(folder, text, inputs, expected, spec, **task):
     torch.save(module.state_dict(), folder / "model.pt")
     if expected is None:
         expected = module(torch.from_numpy(next(iter(inputs.values())))).detach().numpy()
-    task = {"class": str(folder / "net.py:Net"), "inputs": [spec], **task}
+    task = {"class": "net.py:Net", "inputs": [spec], **task}
     return Case("torch", folder / "model.pt", inputs, {"output_0": expected}, WEIGHTS, 1e-5, task)
 
 
@@ -227,12 +223,13 @@ def test_too_little_memory_of_the_gpu_is_told(serve, pool, tmp_path):
     assert (answer.status, "not enough memory" in answer.error["message"]) == (507, True)
     answers(served)
     assert workers(served) == pids
-    wide = of_class(tmp_path, GREEDY, {"x": ROWS.astype(np.float32)}, None, spec, arguments={"share": 0.001, "width": 1 << 24})
+    (tmp_path / "wide").mkdir()
+    wide = of_class(tmp_path / "wide", GREEDY, {"x": ROWS.astype(np.float32)}, None, spec, arguments={"share": 0.001, "width": 1 << 24})
     answer = pool.load({"id": "wide", "model_file": str(wide.path), **wide.task, "device": "cuda:0"}, timeout=_WAIT_S)
     assert (answer.status, "not enough memory" in answer.error["message"]) == (507, True)
 
 
-def test_a_package_compiled_for_the_gpu(serve, tmp_path):
+def test_a_package_compiled_for_the_gpu(spawn, tmp_path):
     cuda("torch")
     if not shutil.which("g++"):
         pytest.skip("AOTInductor needs a C++ compiler")
@@ -243,10 +240,11 @@ def test_a_package_compiled_for_the_gpu(serve, tmp_path):
         module = module.to("cuda:0")
         program = torch.export.export(module, (torch.zeros(3, 4, device="cuda:0"),), dynamic_shapes={"x": {0: torch.export.Dim("n")}})
         torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "model.pt2"))
-    case = Case("torch", tmp_path / "model.pt2", {"x": rows}, {"scores": expected}, "code", 1e-5, X)
-    served = serve(case, device="cuda:0")
-    answers(served)
-    served.ask_together()
+    # Before 2.13 PyTorch unpacks such packages into /tmp, wherever temporary files belong.
+    task = {"id": "net", "model_file": str(tmp_path / "model.pt2"), "device": "cuda:0", "allow_code": True, "writes": ["/tmp"], **X}
+    answer = spawn(tasks=[task]).predict("net", {"x": rows.tolist()})
+    assert answer.status == 200, answer
+    np.testing.assert_allclose(answer.json["result"]["scores"], expected, atol=GPU_TOLERANCE)
 
 
 def test_an_export_that_was_made_on_the_gpu(serve, tmp_path):
@@ -261,7 +259,6 @@ def test_an_export_that_was_made_on_the_gpu(serve, tmp_path):
         torch.export.save(program, tmp_path / "model.pt2")
     case = Case("torch", tmp_path / "model.pt2", {"x": rows}, {"scores": expected}, "code", 1e-5)
     answers(serve(case, device="cuda:0"))
-    answers(serve(case, device="cpu"))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
