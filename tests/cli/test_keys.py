@@ -70,7 +70,7 @@ def test_the_configuration_tells_the_file(run, file, tmp_path, monkeypatch):
 def test_what_is_wrong_is_one_sentence(run, file, arguments, reason):
     done = run("keys", *arguments, "--file", file)
     assert done.exit_code != 0
-    assert reason in done.output
+    assert reason in " ".join(done.output.split())
     assert isinstance(done.exception, SystemExit)
     assert not file.exists()
 
@@ -121,5 +121,5 @@ def test_check_looks_at_keys_and_certificates(run, tmp_path, settings, key, reas
     (tmp_path / "pool.json").write_text(json.dumps(settings))
     done = run("check", "-c", tmp_path / "pool.json")
     assert done.exit_code == bool(key)
-    assert reason in done.output
+    assert reason in " ".join(done.output.split())
     assert f"{key}: " in done.output or not key
