@@ -440,3 +440,57 @@ def test_a_refusal_names_the_key_that_would_help(tmp_path, caplog):
     with caplog.at_level("INFO"):
         asyncio.run(main())
     assert "'reads', 'writes' and 'network' of its task" in caplog.text
+
+
+# --- kernels and moments
+
+
+@pytest.mark.parametrize("version", range(1, landlock.abi() + 1))
+def test_older_landlocks_do_what_they_can(version, tmp_path):
+    """A newer kernel takes what an older one would have been told."""
+    (tmp_path / "secret").write_text("x")
+    script = f"""
+        import os
+        from zeromind.executor import confinement, landlock
+        landlock.abi = lambda: {version}
+        confinement._give_up_privileges()
+        landlock.restrict([landlock.Rule("/usr", landlock.RUN)], False)
+        for path in ({str(tmp_path / "secret")!r}, "/etc/passwd"):
+            try:
+                open(path)
+            except PermissionError:
+                print("refused")
+        print(len(os.listdir("/usr")) > 0)
+        try:
+            os.kill(os.getppid(), 0)
+            print("signalled")
+        except PermissionError:
+            print("kept")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["refused", "refused", "True", "kept" if version >= 6 else "signalled"]
+
+
+@pytest.mark.parametrize(
+    ("version", "rights"), [(1, 0x1FFF), (2, 0x3FFF), (3, 0x7FFF), (4, 0x7FFF), (5, 0xFFFF), (7, 0xFFFF), (12, 0xFFFF)]
+)
+def test_each_landlock_gives_up_all_that_it_knows(version, rights):
+    assert landlock._rights(version) == rights
+
+
+@pytest.mark.proves("G16", "T3")
+def test_g16_a_model_that_has_become_a_link_is_not_followed(models, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "model.onnx").write_bytes((models / "double.onnx").read_bytes())
+    (tmp_path / "root" / "file.onnx").symlink_to(tmp_path / "outside" / "model.onnx")
+    (tmp_path / "root" / "folder").symlink_to(tmp_path / "outside")
+
+    async def main():
+        for name in ("file.onnx", "folder/model.onnx"):
+            file = str(tmp_path / "root" / name)
+            with pytest.raises(ZeroMindError, match="cannot be read"):
+                async with started(Order({"id": "m", "model_file": file}, file, (str(tmp_path / "root"),))):
+                    pass
+
+    asyncio.run(main())
