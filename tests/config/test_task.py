@@ -56,7 +56,7 @@ WRONG = {
     "id": [None, "", 5, True, [], "a b", "/", "..", ".a", "-a", "é", "a\n", "x" * 129],
     "model_type": [5, None, []], "model_file": [None, "", 5, [], "a\0b"], "input_filters": [[], "x", None, {"x": "a.B"}, {"x": None}],
     "output_filters": [5, {"x": {}}], "inputs": [{}, "x", [5], None], "outputs": [5], "instances": [0, 65, 1.0, True, "1", None],
-    "isolation": ["none", None, 5, []], "timeout_s": [0, -1, float("inf"), float("nan"), 1e9, "30", True, None],
+    "isolation": ["none", None, 5, []], "retry": ["twice", None, 1, True], "timeout_s": [0, -1, float("inf"), float("nan"), 1e9, "30", True, None],
     "device": [0, None], "allow_code": [1, "true", None], "max_batch_size": [0, 1 << 20, 1.5],
     "max_queue_delay_us": [-1, 1e9, "5"], "threads": [-1, 2000, 1.5, True],
     "labels": [[], "x", None, {"y": 5}, {"y": [1]}, {"y": None}], "priority_levels": [0, -1, 1.5, 10_000],

@@ -18,7 +18,6 @@ from faults.clients import Talker, percentile
 
 CLIENTS = 16
 _random = random.Random(6)  # noqa: S311 - no secret
-_random = random.Random(6)  # noqa: S311 - no secret
 LAB = {"id": "lab", "model_file": "lab.py", "instances": 2, "max_batch_size": 8}
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 
