@@ -112,7 +112,8 @@ def wanted(folder: str) -> dict[str, str]:
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
             found.update({top: path.name for name in names if (top := name.partition(".")[0]) not in beside})
-    return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "zeromind", "conformance", "faults"}}
+    suites = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}  # which share what is common to them
+    return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "zeromind", *suites}}
 
 
 def test_what_an_adapter_needs_its_extra_installs_and_no_older():

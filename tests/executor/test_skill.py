@@ -131,6 +131,7 @@ def test_requests_of_other_shapes_make_groups_of_their_own_and_keep_their_order(
     assert [answer.outputs["rows"].tolist() for answer in answers] == [[2], [2], [2], [2]]
 
 
+@pytest.mark.proves("T22", "F24")
 def test_one_bad_request_fails_alone(skill):
     answers = run(skill(ECHO), tensors(x=[[1]]), tensors(x=[[-1]]), tensors(x=[[2]]))
     assert [answers[at].outputs["y"].tolist() for at in (0, 2)] == [[[1]], [[2]]]
@@ -144,6 +145,7 @@ def test_a_joined_call_that_fails_is_told_as_one_fault_of_them_all(skill):
     assert group.rows == [1, 2]
 
 
+@pytest.mark.proves("T22")
 def test_one_bad_request_among_filtered_ones_fails_alone(skill):
     loaded = skill(SPOILER, input_filters={"x": ["own.Split"]})
     answers = run(loaded, text(x=["1"]), text(x=["-1"]), text(x=["2"]))
