@@ -15,7 +15,6 @@ import lzma
 import marshal
 import os
 import pickle
-import shutil
 import tarfile
 import textwrap
 import zipfile
@@ -36,6 +35,8 @@ class Trap:
     marks: Path
     secret: Path
     port: int
+    good: Path
+    """A model without fault."""
 
     @property
     def mark(self):
@@ -157,9 +158,7 @@ def numpy_archive_of_objects(trap):
 @evil
 def samples_of_objects(trap):
     """A model without fault, whose samples are the trap."""
-    from conftest import make_onnx
-
-    make_onnx(trap.path("model.onnx"), 2)
+    trap.write("model.onnx", trap.good.read_bytes())
     np.savez(trap.path("samples.npz"), x=np.array([Payload(trap.code)] * 4, object), allow_pickle=True)
     return trap.path("model.onnx"), {"samples": [{"inputs": str(trap.path("samples.npz"))}]}
 
@@ -427,9 +426,7 @@ def link_to_the_secret(trap):
 
 @evil
 def specs_that_are_a_link(trap):
-    from conftest import make_onnx
-
-    make_onnx(trap.path("model.onnx"), 2)
+    trap.write("model.onnx", trap.good.read_bytes())
     for side in ("input", "output"):
         trap.path(f"model.onnx.{side}_spec.json").symlink_to(trap.secret)
     return trap.path("model.onnx")
@@ -437,9 +434,7 @@ def specs_that_are_a_link(trap):
 
 @evil
 def labels_that_are_a_secret(trap):
-    from conftest import make_onnx
-
-    make_onnx(trap.path("model.onnx"), 2)
+    trap.write("model.onnx", trap.good.read_bytes())
     return trap.path("model.onnx"), {"labels": {"y": os.path.relpath(trap.secret, trap.path())}}
 
 
@@ -624,9 +619,7 @@ def archive_that_is_a_skill(trap):
     return path
 
 
-def made(name, folder, marks, secret, port):
-    """The path of one file of the corpus, and the further keys of its task."""
-    trap = Trap(name, folder / name, marks, secret, port)
-    shutil.rmtree(trap.folder, ignore_errors=True)
-    found = CORPUS[name](trap)
+def made(trap):
+    """The path of a trap, made, and the further keys of its task."""
+    found = CORPUS[trap.name](trap)
     return found if isinstance(found, tuple) else (found, {})

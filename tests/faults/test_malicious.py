@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-from faults.corpus import CORPUS, made
+from faults.corpus import CORPUS, Trap, made
 from zeromind import importing
 from zeromind.executor import confinement
 
@@ -62,11 +62,11 @@ def canary(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def corpus(canary, tmp_path_factory):
+def corpus(canary, models, tmp_path_factory):
     """Path and further task keys by name; making them harms nobody."""
     folder = tmp_path_factory.mktemp("corpus")
     with importing.silence():
-        files = {name: made(name, folder, canary.marks, canary.secret, canary.port) for name in CORPUS}
+        files = {name: made(Trap(name, folder / name, canary.marks, canary.secret, canary.port, models / "double.onnx")) for name in CORPUS}
     assert len(files) >= 40
     assert canary.touched == []
     return folder, files
@@ -78,8 +78,7 @@ def tasks(files, **more):
 
 def zeros(info):
     """A request that fits a model's interface."""
-    shape = lambda entry: [1 if size is None else size for size in entry["shape"]]  # noqa: E731
-    return {name: np.zeros(shape(entry)).tolist() for name, entry in info["inputs"].items()}
+    return {name: np.zeros([size or 1 for size in entry["shape"]]).tolist() for name, entry in info["inputs"].items()}
 
 
 @pytest.mark.proves("G18", "T4", "T5", "T7", "T10", "T27")

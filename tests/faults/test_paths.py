@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - signs that look like others are the point
 """Paths and addresses that want out of the pool's roots: no byte comes from there, nobody is called, nothing hangs."""
 
 import os
@@ -9,7 +8,6 @@ import time
 
 import pytest
 
-from conftest import make_onnx
 from faults.test_malicious import Canary
 
 LONGEST_S = 5
@@ -31,7 +29,7 @@ class Skill:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(models, tmp_path_factory):
     """A root, and beside it what nobody may see: a picture and a model that could both be served."""
     from PIL import Image
 
@@ -41,7 +39,7 @@ def tree(tmp_path_factory):
     outside.mkdir()
     for folder in (root, outside):
         Image.new("L", (2, 2), 255).save(folder / "picture.png")
-        make_onnx(folder / "model.onnx", 2)
+        shutil.copyfile(models / "double.onnx", folder / "model.onnx")
     (root / "look.py").write_text(LOOK)
     (root / "link").symlink_to(outside)
     (root / "above").symlink_to("..")
@@ -66,20 +64,10 @@ def tree(tmp_path_factory):
     return root, outside
 
 
-@pytest.fixture(scope="module")
-def server(tree, tmp_path_factory):
-    from conftest import Spawned
-
+@pytest.fixture
+def server(tree, spawn):
     root, _ = tree
-    file = tmp_path_factory.mktemp("pool") / "pool.json"
-    import json
-
-    file.write_text(json.dumps({"roots": [str(root)], "tasks": [{**PICTURE, "model_file": str(root / "look.py"), "allow_code": True}]}))
-    server = Spawned(["-c", str(file)], file.parent / "log.txt", {})
-    try:
-        yield server.wait_url()
-    finally:
-        server.end()
+    return spawn(roots=[str(root)], code_roots=[], tasks=[{**PICTURE, "model_file": str(root / "look.py"), "allow_code": True}])
 
 
 def ways(target, root):
@@ -108,16 +96,16 @@ def ways(target, root):
         " ..",
         "..;",
         "..\0",
-        "․․",
-        "．．",
-        "‥",
+        "\u2024\u2024",
+        "\uff0e\uff0e",
+        "\u2025",
         "%2e%2e",
         "%252e%252e",
         "..%00",
         "..%c0%af",
         "\udcc0\udcae",
     ):
-        for slash in ("/", "\\", "//", "/./", "%2f", "%5c", "∕", "／", "\\/"):
+        for slash in ("/", "\\", "//", "/./", "%2f", "%5c", "\u2215", "\uff0f", "\\/"):
             yield f"{dots}{slash}outside{slash}{name}"
             yield f"sub{slash}{dots}{slash}{dots}{slash}outside{slash}{name}"
     for link in (
@@ -287,13 +275,13 @@ def addresses(port):
             "LOCALHOST",
         ),
         *(
-            "①②⑦.⓪.⓪.①",
-            "127。0。0。1",
+            "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",
+            "127\u30020\u30020\u30021",
             "example.org@127.0.0.1",
             "127.0.0.1#@example.org",
             "127.0.0.1\\@example.org",
             "user:pw@127.0.0.1",
-            "ⓛocalhost",
+            "\u24dbocalhost",
         ),
     ]
     schemes = ["http", "https", "HTTP", "ftp", "gopher", "file", "s3", "gs", "hf", "jar:http", "http:", "//", "data", "ws"]

@@ -366,17 +366,16 @@ def test_a_model_is_served_from_files_that_came_with_it_while_it_is_there(engine
             with pytest.raises(ZeroMindError):
                 await made.load_model("sent", {"backend": "onnx" if "1/model.py" not in broken else "python"}, broken)
         (own,) = tmp_path.iterdir()
-        sent = lambda: list(own.glob("sent-*"))  # noqa: E731
-        assert sent() == []
+        assert list(own.glob("sent-*")) == []
         for _ in range(2):
             await made.load_model("sent", json.dumps({"backend": "onnxruntime", "max_batch_size": 2}), files)
             assert (await made.infer("sent", lambda _: InferRequest({"x": data}))).outputs["y"].tolist() == [[2, 2, 2, 2]]
         await gone_retired(made)
-        assert len(sent()) == 1
+        assert len(list(own.glob("sent-*"))) == 1
         await made.unload_model("sent")
         await gone(made, "sent")
         await asyncio.gather(*made.registry._tasks)
-        assert (sent(), made.index()) == ([], [])
+        assert (list(own.glob("sent-*")), made.index()) == ([], [])
         await made.load_model("sent", {"model_type": "onnx"}, files)
 
     engine(body, allow_file_override=True)

@@ -47,7 +47,9 @@ def test_no_client_speaks_the_operators_word(base, word):
 
 @pytest.mark.proves("T1", "T5")
 @pytest.mark.parametrize("base", [OPERATORS, CLIENTS, None])
-@pytest.mark.parametrize("said", [{"network": "open"}, {"reads": ["/"]}, {"writes": ["/"]}, {"memory_limit_bytes": 0}, {"isolation": "thread"}])
+@pytest.mark.parametrize(
+    "said", [{"network": "open"}, {"reads": ["/"]}, {"writes": ["/"]}, {"memory_limit_bytes": 0}, {"isolation": "thread"}]
+)
 def test_t5_no_client_loosens_what_confines_its_model(base, said):
     with pytest.raises(ZeroMindError) as caught:
         changed("m", base, None, {"model_file": "x", **said}, None)
