@@ -300,6 +300,15 @@ def is_gone():
     return gone
 
 
+class Hosted(Client):
+    """A client of a server in this process, whose operator it can be, too."""
+
+    def serve(self, task, timeout_s=600):
+        """Load a task as one of the configuration's: it may run in a thread of the server, which saves a process for each."""
+        loading = self.server.engine.registry.load(task, trusted=True)
+        return asyncio.run_coroutine_threadsafe(loading, self.loop).result(timeout_s)
+
+
 class Thread:
     """A real server on a loop of its own in a thread of this process; every complaint of the loop fails the test."""
 
@@ -309,10 +318,10 @@ class Thread:
         self._up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Hosted:
         self._thread.start()
         assert self._up.wait(WAIT_S)
-        client = Client(self.server.url)
+        client = Hosted(self.server.url)
         client.server = self.server
         client.loop = self._loop
         wait_for(lambda: client.get("/v2/health/ready").status == 200)

@@ -94,8 +94,7 @@ def pool(thread_server, tmp_path_factory):
 def test_it_predicts_as_keras_does(saved, form, pool):
     folder, pictures, expected = saved
     task = {"id": "m", "model_file": str(folder / f"m.{form}"), "batch_sizes": [3], "isolation": "thread"}
-    answer = pool.load(task, timeout=600)
-    assert answer.status == 200, answer
+    pool.serve(task)
     assert pool.get("/model/info?id=m").json["tool"] == "keras"
     try:
         about = pool.get("/v2/models/m").json

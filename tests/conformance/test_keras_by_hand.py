@@ -104,8 +104,7 @@ def pool(thread_server, tmp_path_factory):
 
 
 def check(pool, path, name, pictures, expected):
-    answer = pool.load({"id": "m", "model_file": str(path), "batch_sizes": [3], "isolation": "thread"}, timeout=60)
-    assert answer.status == 200, answer
+    pool.serve({"id": "m", "model_file": str(path), "batch_sizes": [3], "isolation": "thread"})
     try:
         for rows in (slice(None), slice(1, 2)):
             answer = pool.predict("m", {name: pictures[rows].tolist()})

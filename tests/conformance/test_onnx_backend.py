@@ -292,8 +292,7 @@ class Trial:
         path = self.folder / f"{case.name}.onnx"
         path.write_bytes(case.model.SerializeToString())
         isolation = "process" if case.alone else "thread"
-        loaded = self.client.load({"id": case.name, "model_file": str(path), "isolation": isolation, "threads": 1})
-        assert loaded.status == 200, loaded.data.decode()
+        self.client.serve({"id": case.name, "model_file": str(path), "isolation": isolation, "threads": 1})
         try:
             return zip(*(self.wire.ask(case, inputs) for inputs, _ in case.runs), strict=True)
         finally:
@@ -314,21 +313,20 @@ class Trial:
 
 
 @pytest.mark.timeout(600)
-def test_what_onnx_runtime_runs_is_served(spawn, tmp_path, capsys):
+def test_what_onnx_runtime_runs_is_served(thread_server, tmp_path, capsys):
     folder = tmp_path / "cases"
     folder.mkdir()
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    client = spawn(roots=[str(folder)], grpc_port=port)
-    trial = Trial(client, f"127.0.0.1:{port}", folder)
-    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
-        list(clients.map(trial.run, cases()))
-    trial.wire.channel.close()
+    with thread_server(roots=[str(folder)], grpc_port=port) as client:
+        trial = Trial(client, f"127.0.0.1:{port}", folder)
+        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(trial.run, cases()))
+        trial.wire.channel.close()
+        assert client.ids() == []
     report = trial.report()
     with capsys.disabled():  # what was left out is to be seen by whoever runs the tests
         print(f"\n{report}")
     assert trial.failed == {}, f"{len(trial.failed)} of {len(trial.passed) + len(trial.failed)} fail"
     assert min(len(trial.opened), len(trial.passed) - len(trial.opened)) >= FLOOR, report
-    assert client.workers() == []
-    assert client.complaints() == []

@@ -96,7 +96,7 @@ def plug_in(triton):
 
 
 def load_and_unload(triton):
-    triton.load_model("spare", config=json.dumps({"model_file": "double.onnx", "isolation": "thread"}))
+    triton.load_model("spare", config=json.dumps({"model_file": "double.onnx"}))
     check_doubled(triton.ask("spare", DOUBLE))
     triton.unload_model("spare")
     triton.waiting(lambda: not triton.is_model_ready("spare"))

@@ -18,7 +18,7 @@ def test_the_index(triton):
 
 
 def config(**keys):
-    return json.dumps({"model_file": "double.onnx", "isolation": "thread", **keys})
+    return json.dumps({"model_file": "double.onnx", **keys})
 
 
 @pytest.fixture
