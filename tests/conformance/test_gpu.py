@@ -225,6 +225,7 @@ def test_too_little_memory_of_the_gpu_is_told(serve, pool, tmp_path):
     assert workers(served) == pids
     (tmp_path / "wide").mkdir()
     wide = of_class(tmp_path / "wide", GREEDY, {"x": ROWS.astype(np.float32)}, None, spec, arguments={"share": 0.001, "width": 1 << 24})
+    pytest.importorskip("torch").cuda.set_per_process_memory_fraction(1.0)  # the class has bound this process as well
     answer = pool.load({"id": "wide", "model_file": str(wide.path), **wide.task, "device": "cuda:0"}, timeout=_WAIT_S)
     assert (answer.status, "not enough memory" in answer.error["message"]) == (507, True)
 
@@ -242,8 +243,9 @@ def test_a_package_compiled_for_the_gpu(spawn, tmp_path):
         torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "model.pt2"))
     # Before 2.13 PyTorch unpacks such packages into /tmp, wherever temporary files belong.
     task = {"id": "net", "model_file": str(tmp_path / "model.pt2"), "device": "cuda:0", "allow_code": True, "writes": ["/tmp"], **X}
-    answer = spawn(tasks=[task]).predict("net", {"x": rows.tolist()})
-    assert answer.status == 200, answer
+    server = spawn(tasks=[task])
+    answer = server.predict("net", {"x": rows.tolist()})
+    assert answer.status == 200, server.log.read_text()
     np.testing.assert_allclose(answer.json["result"]["scores"], expected, atol=GPU_TOLERANCE)
 
 

@@ -1,11 +1,13 @@
 """Memory of GPUs: nothing where there are none, what a process holds where there are."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from conformance.cases.case import has_gpu
-from zeromind.executor import gpus
+from zeromind.executor import confinement, gpus
 
 
 def test_a_process_that_holds_none():
@@ -18,3 +20,34 @@ def test_what_this_process_holds():
         pytest.skip("no GPU here")
     kept = torch.zeros(64 << 20, dtype=torch.uint8, device="cuda:0")
     assert gpus.held({os.getpid()})[0] >= kept.nbytes
+
+
+NEEDS = """
+import os, socket, sys, threading
+from pathlib import Path
+from zeromind.executor import confinement
+
+folder = sys.argv[1]
+confinement._MARKS_OF_GPUS = ("null",)  # as if it were a GPU's
+cell = confinement.Confinement("require", f"{folder}/model", folder, network=True, gpu=confinement.uses_gpu({"device": "auto"}))
+cell.apply()
+assert not os.access("/dev", os.R_OK) or not list(Path("/dev").glob("n*"))
+confinement.close_network(confinement.uses_gpu({"device": "auto"}))
+local = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+local.bind(f"\\0{folder}")
+Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text("named")
+for family, kind in ((None, 0), (socket.AF_INET, 1), (socket.AF_INET, 5), (socket.AF_UNIX, 1), (socket.AF_UNIX, 2)):
+    try:
+        socket.socket(family, kind) if family else local.connect(f"\\0{folder}")
+    except PermissionError:
+        continue
+    sys.exit("it reaches others")
+assert not confinement.uses_gpu({"device": "cpu"})
+"""
+
+
+@pytest.mark.skipif(not all(confinement.offered().values()), reason="this system has no Landlock or no seccomp")
+def test_a_confined_worker_keeps_what_cuda_needs_to_start_and_reaches_nobody_by_it(tmp_path):
+    """Names for its threads, and local sockets that nothing is connected to: found by trying on a GPU what each of them does."""
+    (tmp_path / "model").touch()
+    subprocess.run([sys.executable, "-c", NEEDS, str(tmp_path)], check=True)

@@ -47,6 +47,8 @@ _KNOWLEDGE_OF_NETWORKS = (
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _GPUS = ("nvidia*", "dri", "kfd")
+_MARKS_OF_GPUS = ("nvidiactl", "dri", "kfd")
+"""One of these is there if a GPU is; names, since a confined worker cannot list /dev."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ def offered() -> dict[str, str]:
 
 
 def uses_gpu(task: Mapping[str, Any]) -> bool:
-    """Whether a worker with this task may use a GPU: there is one, and the task does not want the processor."""
-    return task.get("device") != "cpu" and any(True for pattern in _GPUS for _ in Path("/dev").glob(pattern))
+    """Whether a worker with this task may use a GPU: there is one, and the task does not want the processor; also told from within."""
+    return task.get("device") != "cpu" and any(Path("/dev", name).exists() for name in _MARKS_OF_GPUS)
 
 
 def close_network(gpu: bool) -> None:
