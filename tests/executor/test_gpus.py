@@ -22,6 +22,53 @@ def test_what_this_process_holds():
     assert gpus.held({os.getpid()})[0] >= kept.nbytes
 
 
+FRAGILE = """
+import os
+
+from zeromind.adapters.base import Adapter
+from zeromind.tensors import ModelSpec, TensorSpec
+
+
+class Fragile(Adapter):
+    name = "fragile"
+    formats = "anything"
+    is_lost = False
+
+    @classmethod
+    def recognises(cls, file):
+        return False
+
+    def __init__(self, source):
+        self.spec = ModelSpec((TensorSpec("x", "FP32", (None,)),), (TensorSpec("pid", "INT64", (None,)),), batches=True)
+
+    def predict(self, inputs):
+        x = inputs["x"]
+        self.is_lost = self.is_lost or bool((x < -1).any())
+        if self.is_lost or (x < 0).any():
+            raise RuntimeError("CUDA error: device-side assert triggered" if self.is_lost else "nothing worse")
+        return {"pid": (0 * x + os.getpid()).astype("int64")}
+
+    def lost(self):
+        return self.is_lost
+"""
+
+
+def test_a_worker_that_cannot_compute_any_more_ends_and_another_serves_on(thread_server, models, tmp_path, waiting, is_gone):
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    with thread_server(adapter_folders=[str(tmp_path)]) as client:
+        assert client.load({"id": "m", "model_type": "fragile", "model_file": str(models / "row.txt")}).status == 200
+
+        def serves():
+            return client.predict("m", {"x": [1.0]}).json["result"]["pid"][0]
+
+        first = serves()
+        assert client.predict("m", {"x": [-1.0]}).status == 500
+        assert serves() == first
+        assert client.predict("m", {"x": [-2.0]}).error["params"] == ["WORKER_CRASHED"]
+        waiting(lambda: is_gone(first))
+        assert serves() != first
+
+
 NEEDS = """
 import os, socket, sys, threading
 from pathlib import Path
