@@ -65,6 +65,7 @@ class ErrorKind(enum.Enum):
     WORKER_CRASHED = "the worker died"
     OUT_OF_MEMORY = "the model needs more memory than there is"
     MODEL_UNAVAILABLE = "the model's workers keep dying"
+    NON_FINITE = "an output has a number that is not finite"
     OUTPUT_ID = "output id not found in the prediction"
     OUTPUT_NAME = "output name not found in the prediction"
     PREDICTION_FAILED = "prediction failed"

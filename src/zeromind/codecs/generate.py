@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import orjson
 
 from zeromind import datatypes, strictjson
-from zeromind.codecs import numbers, oip_parameters
+from zeromind.codecs import finite, numbers, oip_parameters
 from zeromind.codecs.inputs import check_id, complete, once, refused
 from zeromind.codecs.oip_tensors import samples
 from zeromind.codecs.zeromind import members
@@ -42,16 +41,16 @@ def decode(body: bytes, interface: Interface, bare: bool = False) -> InferReques
     return InferRequest(complete(_inputs(given, interface), interface), request_id, **fields)
 
 
-def encode(response: InferResponse, interface: Interface, model: str, request_id: str) -> bytes:
+def encode(response: InferResponse, interface: Interface, model: str, request_id: str, non_finite: str = "") -> bytes:
     """``{"id"?, "model_name", "model_version", output: value or flat list}``; what a filter gave is there as it is.
 
-    Raises INVALID_INPUT for text that is no UTF-8.
+    Raises INVALID_INPUT for text that is no UTF-8, or what ``finite.shown`` raises.
     """
     answer: dict[str, Any] = {"id": request_id} if request_id else {}
     answer |= {"model_name": model, "model_version": "1"}
     for spec in interface.spec.outputs:
         if spec.name in response.outputs:
-            answer[spec.name] = _shown(response.outputs[spec.name], spec)
+            answer[spec.name] = _shown(response.outputs[spec.name], spec, non_finite)
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -84,7 +83,7 @@ def _fitted(text: bytes, spec: TensorSpec) -> Tensor:
     return array.reshape(shape[::-1])
 
 
-def _shown(value: Value, spec: TensorSpec) -> Any:
+def _shown(value: Value, spec: TensorSpec, non_finite: str) -> Any:
     if isinstance(value, Encoded):
         made = samples(value.data)
         return orjson.Fragment(made[0]) if len(made) == 1 else [orjson.Fragment(sample) for sample in made]
@@ -93,6 +92,5 @@ def _shown(value: Value, spec: TensorSpec) -> Any:
     except UnicodeDecodeError:
         raise refused(f"output {spec.name!r} is no UTF-8 text, so that JSON cannot carry it: ask over 'infer'", spec.name) from None
     flat = array.reshape(-1)
-    if flat.size == 1:
-        return flat[0]
-    return flat.tolist() if spec.datatype == "BYTES" else np.ascontiguousarray(flat)
+    shown = flat.tolist() if spec.datatype == "BYTES" else finite.shown(flat, spec.name, non_finite)
+    return shown[0] if flat.size == 1 else shown

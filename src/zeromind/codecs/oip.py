@@ -89,10 +89,10 @@ class Codec:
             self._learn(body, begin, request, asked)
         return request, asked
 
-    def encode(self, response: InferResponse, asked: Asked) -> Answer:
+    def encode(self, response: InferResponse, asked: Asked, non_finite: str = "") -> Answer:
         """The answer, as ``asked`` has it."""
-        if asked.wanted is not self._everything or not self._outputs:
-            return asked.encode(response, self._model, self._memory)
+        if asked.wanted is not self._everything or not self._outputs or non_finite:
+            return asked.encode(response, self._model, self._memory, non_finite)
         parts = []
         for name in self._outputs:
             value: Any = response.outputs[name]  # no filters, so that it is a tensor

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from zeromind import datatypes
+from zeromind.codecs import finite
 from zeromind.codecs.inputs import refused
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import Wanted
@@ -35,7 +36,7 @@ class Asked:
         self._raw = tuple(one.spec.name for one in wanted) if raw else ()
         self._heads: dict[tuple[tuple[int, ...], ...], bytes] = {}
 
-    def encode(self, response: InferResponse, model: str, memory: Memory) -> Answer:
+    def encode(self, response: InferResponse, model: str, memory: Memory, non_finite: str = "") -> Answer:
         """The answer: flat data; a filtered output is BYTES, the JSON text of one sample each.
 
         Raises INVALID_INPUT for text that is no UTF-8 and wanted as JSON, and for shared memory that is gone or too small.
@@ -45,7 +46,7 @@ class Asked:
         outputs: list[dict[str, Any]] = []
         buffers: list[Bytes] = []
         for one in self.wanted:
-            entry, data = self._output(one, response, memory)
+            entry, data = self._output(one, response, memory, non_finite)
             outputs.append(entry)
             buffers += data
         head = orjson.dumps(
@@ -68,7 +69,7 @@ class Asked:
         head += b',"id":%b}' % orjson.dumps(self.id) if self.id else b"}"
         return _joined(head, [np.ascontiguousarray(value) for value in values])
 
-    def _output(self, one: Wanted, response: InferResponse, memory: Memory) -> tuple[dict[str, Any], list[Bytes]]:
+    def _output(self, one: Wanted, response: InferResponse, memory: Memory, non_finite: str) -> tuple[dict[str, Any], list[Bytes]]:
         """The entry of an output, and its bytes if it has some."""
         datatype, array = offered(one, response, self.interface)
         entry: dict[str, Any] = {"name": one.spec.name, "datatype": datatype, "shape": array.shape}
@@ -78,7 +79,7 @@ class Asked:
             data = to_raw(array, datatype)
             return {**entry, "parameters": {"binary_data_size": len(data)}}, [data]
         else:
-            entry["data"] = _listed(array, datatype, one.spec.name)
+            entry["data"] = _listed(array, datatype, one.spec.name, non_finite)
         return entry, []
 
 
@@ -96,10 +97,10 @@ def _joined(head: bytes, buffers: Sequence[Any]) -> Answer:
     return body, len(head) if len(body) > len(head) else 0
 
 
-def _listed(array: Tensor, datatype: str, name: str) -> Any:
+def _listed(array: Tensor, datatype: str, name: str, non_finite: str) -> Any:
     """The elements as the JSON encoder takes them."""
     if datatype != "BYTES":
-        return np.ascontiguousarray(datatypes.rounded(array, datatype).reshape(-1))
+        return finite.shown(datatypes.rounded(array, datatype).reshape(-1), name, non_finite)
     try:
         return datatypes.as_text(array).reshape(-1).tolist()
     except UnicodeDecodeError:

@@ -94,7 +94,8 @@ def _only(specs: Sequence[TensorSpec], preferred: str, form: str) -> TensorSpec:
 
 def _array(response: InferResponse, spec: TensorSpec) -> Tensor:
     value = response.outputs[spec.name]
-    assert not isinstance(value, Encoded), "it has no filters"  # noqa: S101 - a fault of ours
+    if isinstance(value, Encoded):  # it has no filters: this is what numbers that are not finite have become
+        raise refused(f"output {spec.name!r} has numbers that are not finite, and these make no scores: ask with :predict", spec.name)
     return value
 
 

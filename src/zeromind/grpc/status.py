@@ -79,6 +79,7 @@ TABLE: dict[ErrorKind, Code] = {
     K.WORKER_CRASHED: Code.INTERNAL,
     K.OUT_OF_MEMORY: Code.RESOURCE_EXHAUSTED,
     K.MODEL_UNAVAILABLE: Code.UNAVAILABLE,
+    K.NON_FINITE: Code.OUT_OF_RANGE,  # never: tensors carry every number
     K.OUTPUT_ID: Code.INTERNAL,
     K.OUTPUT_NAME: Code.INTERNAL,
     K.PREDICTION_FAILED: Code.INTERNAL,

@@ -24,6 +24,7 @@ TABLE: dict[ErrorKind, tuple[int, int]] = {
     K.OUTPUT_NAME: (500, 8),
     K.PREDICTION_FAILED: (500, 9),
     K.INVALID_INPUT: (400, 9),
+    K.NON_FINITE: (422, 9),
     K.WORKER_CRASHED: (500, 9),
     K.OUT_OF_MEMORY: (507, 9),
     K.MODEL_UNAVAILABLE: (503, 106),

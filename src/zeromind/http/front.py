@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import tornado.web
 from tornado import httputil
 
-from zeromind.codecs import oip
+from zeromind.codecs import finite, oip
 from zeromind.codecs import zeromind as codec
 from zeromind.engine import Engine, Late
 from zeromind.errors import ErrorKind, ZeroMindError
@@ -213,19 +213,23 @@ class Prediction(_Short):
     """One request to ``/model/predict``."""
 
     __slots__ = ()
-    usual = _JSON
+    usual = (_JSON, "")
 
     @staticmethod
-    def read(headers: httputil.HTTPHeaders) -> str:
-        """The media type of the body."""
+    def read(headers: httputil.HTTPHeaders) -> tuple[str, str]:
+        """The media type of the body, and what numbers of the answer become that JSON has not."""
         media = headers.get("Content-Type", "")
-        return media if media == _JSON else media.partition(";")[0].strip().lower()
+        return media if media == _JSON else media.partition(";")[0].strip().lower(), headers.get(finite.HEADER, "")
 
     def _decode(self, interface: Interface) -> InferRequest:
-        return codec.decode(bytes(self._body), self._told, interface)
+        media, policy = self._told
+        if policy:
+            finite.check(policy)
+        return codec.decode(bytes(self._body), media, interface)
 
     def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
-        return envelope.FIELDS, codec.encode_response(answer)
+        policy = self._told[1]
+        return envelope.FIELDS, codec.encode_response(finite.applied(answer, policy) if policy else answer)
 
     def _refuse(self, fault: ZeroMindError) -> None:
         self._exchange.respond(envelope.status(fault), envelope.fields(fault), envelope.body(fault))
@@ -270,11 +274,13 @@ class Inference(_Short):
 
     def _decode(self, interface: Interface) -> InferRequest:
         self._codec = self._front.codec(interface, self._model_id)
+        if self._told.non_finite:
+            finite.check(self._told.non_finite)
         request, self._asked = self._codec.decode(self._body, self._told.json_bytes)
         return request
 
     def _encode(self, answer: InferResponse) -> tuple[bytes, bytes]:
-        body, json_bytes = self._codec.encode(answer, self._asked)
+        body, json_bytes = self._codec.encode(answer, self._asked, self._told.non_finite)
         return (terms.fields(json_bytes) if json_bytes else envelope.FIELDS), body
 
     def _respond(self, fields: bytes, body: bytes) -> None:

@@ -33,13 +33,14 @@ class _Generating(OipHandler):
             raise ZeroMindError(ErrorKind.NOT_SUPPORTED, f"the body of this route must not be compressed; it is with {coding!r}", coding)
         body, bare = self.body, self.bare
         decoded: list[tuple[Interface, str]] = []
+        policy = self.non_finite
 
         def decode(interface: Interface) -> InferRequest:
             request = codec.decode(body, interface, bare)
             decoded.append((interface, request.id))
             return request
 
-        return decode, lambda response: codec.encode(response, decoded[0][0], model_id, decoded[0][1])
+        return decode, lambda response: codec.encode(response, decoded[0][0], model_id, decoded[0][1], policy)
 
 
 class Generate(_Generating):

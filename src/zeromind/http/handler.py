@@ -26,6 +26,7 @@ import tornado.web
 
 from zeromind import strictjson
 from zeromind.access.scope import Caller, Scope
+from zeromind.codecs import finite
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
@@ -86,6 +87,13 @@ class Handler(tornado.web.RequestHandler):
     def content_type(self) -> str:
         """The media type of the body, lower case, without parameters."""
         return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
+    def non_finite(self) -> str:
+        """What numbers of the answer become that JSON has not; empty for the dialect's own way. Raises REQUEST_ATTRIBUTE."""
+        policy: str = self.request.headers.get(finite.HEADER, "")
+        finite.check(policy)
+        return policy
 
     def json_object(self, kind: ErrorKind) -> dict[str, Any]:
         """The body as a JSON object. Raises CONTENT_TYPE, or ``kind`` if it is none."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from zeromind.access.scope import Scope
-from zeromind.codecs import oip
+from zeromind.codecs import finite, oip
 from zeromind.codecs.oip_answer import Asked
 from zeromind.codecs.oip_fault import check_version
 from zeromind.codecs.oip_request import LENGTH
@@ -50,6 +50,7 @@ class Infer(OipHandler):
     async def _answer(self, model_id: str) -> bytes:
         told = Terms.of(self.request.headers)
         body, bare = self.body, self.bare
+        finite.check(told.non_finite)
         if told.came:
             body = await asyncio.to_thread(compression.expanded, body, told.came, self.engine.config.max_body_bytes)
         decoded: list[tuple[oip.Codec, Asked]] = []
@@ -62,7 +63,7 @@ class Infer(OipHandler):
 
         response = await self.engine.infer(model_id, decode, len(body))
         codec, asked = decoded[0]
-        data, json_bytes = codec.encode(response, asked)
+        data, json_bytes = codec.encode(response, asked, told.non_finite)
         self.set_header("Content-Type", "application/octet-stream" if json_bytes else "application/json")
         if json_bytes:
             self.set_header(LENGTH, str(json_bytes))

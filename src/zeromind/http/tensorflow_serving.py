@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from zeromind.access.scope import Scope
-from zeromind.codecs import tensorflow_examples, tensorflow_model, tensorflow_serving
+from zeromind.codecs import finite, tensorflow_examples, tensorflow_model, tensorflow_serving
 from zeromind.codecs.tensorflow_serving import Encode
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, tensorflow_status
@@ -97,6 +97,7 @@ class _Asking(TensorFlowHandler):
         if coding:
             body = await asyncio.to_thread(compression.expanded, body, coding, self.engine.config.max_body_bytes)
         encoders: list[Encode] = []
+        policy = self.non_finite
 
         def decode(interface: Interface) -> InferRequest:
             request, encode = self.read(body, interface)
@@ -104,7 +105,7 @@ class _Asking(TensorFlowHandler):
             return request
 
         response = await self.engine.infer(model, decode, len(body))
-        return encoders[0](response)
+        return encoders[0](finite.applied(response, policy))
 
 
 class Predict(_Asking):

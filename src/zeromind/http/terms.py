@@ -6,6 +6,7 @@ import dataclasses
 
 from tornado import httputil
 
+from zeromind.codecs import finite
 from zeromind.codecs.oip_request import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, envelope
@@ -17,21 +18,26 @@ CODINGS = "gzip, deflate"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
-    """``json_bytes`` of the body are JSON, None meaning all of it; ``came`` and ``goes`` name the codings of the two bodies."""
+    """``json_bytes`` of the body are JSON, None meaning all of it; ``came`` and ``goes`` name the codings of the two bodies.
+
+    ``non_finite`` is what numbers of the answer become that JSON has not (``codecs.finite``).
+    """
 
     json_bytes: int | None = None
     came: str = ""
     goes: str = ""
+    non_finite: str = ""
 
     @classmethod
     def of(cls, headers: httputil.HTTPHeaders) -> Terms:
         """The terms in a head; a length that is none is -1, which no body has."""
         length, came, accepted = headers.get(LENGTH), headers.get("Content-Encoding"), headers.get("Accept-Encoding")
-        if length is None and came is None and accepted is None:
+        non_finite = headers.get(finite.HEADER, "")
+        if length is None and came is None and accepted is None and not non_finite:
             return USUAL
         json_bytes = None if length is None else int(length) if length.isascii() and length.isdigit() and len(length) < 19 else -1
         came = (came or "").strip().lower()
-        return cls(json_bytes, "" if came == "identity" else came, compression.chosen(accepted) if accepted else "")
+        return cls(json_bytes, "" if came == "identity" else came, compression.chosen(accepted) if accepted else "", non_finite)
 
 
 USUAL = Terms()

@@ -10,6 +10,7 @@ import psutil
 
 import zeromind
 from zeromind.access.scope import Scope
+from zeromind.codecs import finite
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
@@ -194,7 +195,7 @@ class ModelPredict(Handler):
     async def post(self) -> None:
         """Answer with every output by name, and the model's own seconds. Usual requests take the short way of ``http.front``."""
         response = await self.unless_left(self.engine.infer(self.argument("id"), self._decode, len(self.body)))
-        self.send(codec.encode_response(response))
+        self.send(codec.encode_response(finite.applied(response, self.non_finite)))
 
     def _decode(self, interface: Interface) -> InferRequest:
         return codec.decode(self.body, self.content_type, interface)
