@@ -42,7 +42,7 @@ class Skill:
 @pytest.fixture
 def pool(spawn, tmp_path):
     (tmp_path / "slow.py").write_text(SKILL)
-    task = {"id": "slow", "model_file": str(tmp_path / "slow.py"), "allow_code": True, "max_batch_size": 1}
+    task = {"id": "slow", "model_file": str(tmp_path / "slow.py"), "allow_code": True, "writes": [str(tmp_path)], "max_batch_size": 1}
     return spawn(tasks=[task], roots=[str(tmp_path)])
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def pool(thread_server, models, folder):
     (folder / "streams.py").write_text(STREAMS)
     tasks = [
-        {"id": "streams", "model_file": str(folder / "streams.py"), "allow_code": True},
+        {"id": "streams", "model_file": str(folder / "streams.py"), "allow_code": True, "writes": [str(folder)]},
         {"id": "double", "model_file": "double.onnx"},
         {"id": "kinds", "model_type": "python", "model_file": "kinds.py"},
     ]
