@@ -20,8 +20,8 @@ Predict = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 _SIZES = (5, 16, 64, 256, 1)
 """Of the other dimensions that are open: a convolution may take no small ones, and with 1 much looks like a batch that is none."""
 _MOST_ELEMENTS = 1 << 24
-_NEIGHBOURS = (0, 2)
-"""Every table has a place 0, and a place that it has not is more than an error on a GPU; but no size is 0."""
+_OTHERS = ((0, 1), (1, 0)), ((2, 1),)
+"""Rows around another: what is a place in a table is there, since one that is not is more than an error on a GPU; but no size is 0."""
 _ANONYMOUS = "unk__"
 """How converters number dimensions that they have no name for."""
 _TOLERANCE = 0.1
@@ -61,19 +61,19 @@ def _by_themselves(inputs: Sequence[TensorSpec], predict: Predict, size: int) ->
     feed = {spec.name: sample(spec, 3, size) for spec in inputs}
     if not _apart(feed, predict):
         return False
-    # Whole numbers and texts are alike in all rows, of which a mean says nothing: other neighbours, if the model takes such.
-    for number in _NEIGHBOURS if any(array.dtype.kind in "iuO" for array in feed.values()) else ():
+    # Whole numbers and texts are alike in all rows, of which a mean says nothing: other ones, if the model takes such.
+    for ways in _OTHERS if any(array.dtype.kind in "iuO" for array in feed.values()) else ():
         with contextlib.suppress(Exception):
-            return _apart({name: _beside(array, number) for name, array in feed.items()}, predict)
+            return all(_apart({name: _beside(array, *way) for name, array in feed.items()}, predict) for way in ways)
     return True
 
 
-def _beside(array: Tensor, number: int) -> Tensor:
-    """Other whole numbers and texts around the same middle row; of other types the array itself."""
+def _beside(array: Tensor, neighbour: int, middle: int) -> Tensor:
+    """Other whole numbers and texts around another middle row; of other types the array itself."""
     if array.dtype.kind not in "iuO":
         return array
     other = array.copy()
-    other[::2] = str(number).encode() if array.dtype.hasobject else number
+    other[::2], other[1::2] = (bool(number) * b"1" if array.dtype.hasobject else number for number in (neighbour, middle))
     return other
 
 
