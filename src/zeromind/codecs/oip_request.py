@@ -22,11 +22,14 @@ _NOTHING = b"[], \t\r\n"
 """What the lists of a tensor without elements are made of."""
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Input(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    data: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = _ABSENT
     parameters: dict[str, Any] | None = None
 
 
@@ -110,8 +113,8 @@ def listed(body: Bytes) -> bytes:
 def _parsed(text: Bytes) -> _Request:
     try:
         request = _DECODER.decode(text)
-        # A member has a colon. There are more where one stands twice, but also in text and in what is not read.
-        twice = arrays.repeated(bytes(text)) if bytes(text).count(b":") > _members(request) else ""
+        text = bytes(text)
+        twice = arrays.repeated(text) if _has_more_colons(text, _members(request)) else ""
     except (ValueError, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ZeroMindError(
             ErrorKind.PREDICT_DATA, f'the body must be {{"inputs": [{{"name", "shape", "datatype", "data"}}]}}: {error}'
@@ -124,13 +127,22 @@ def _parsed(text: Bytes) -> _Request:
 
 def _members(request: _Request) -> int:
     """How many members its objects have, as far as they say something."""
-    entries: list[_Input | _Output] = [*request.inputs, *(request.outputs or ())]
-    given = [entry.parameters for entry in entries if entry.parameters is not None]
-    if request.parameters is not None:
-        given.append(request.parameters)
-    data = sum(1 for entry in request.inputs if bytes(entry.data))
-    own = 1 + bool(request.id) + (request.outputs is not None)
-    return own + 3 * len(request.inputs) + data + len(request.outputs or ()) + len(given) + sum(map(len, given))
+    count = 2 if request.id else 1
+    for entry in request.inputs:
+        count += (3 if entry.data is _ABSENT else 4) + (0 if entry.parameters is None else 1 + len(entry.parameters))
+    if request.outputs is not None:
+        count += 1 + sum(1 if one.parameters is None else 2 + len(one.parameters) for one in request.outputs)
+    return count if request.parameters is None else count + 1 + len(request.parameters)
+
+
+def _has_more_colons(text: bytes, count: int) -> bool:
+    """Whether there are more than the members have: where one stands twice, but also in text and in what is not read."""
+    at = -1
+    for _ in range(count + 1):  # in long data without any, to find none is ten times as fast as to count none
+        at = text.find(b":", at + 1)
+        if at < 0:
+            return False
+    return True
 
 
 def _selection(request: _Request, interface: Interface) -> tuple[oip_parameters.Wanted, ...]:
