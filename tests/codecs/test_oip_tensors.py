@@ -10,6 +10,8 @@ from zeromind import datatypes
 from zeromind.codecs import oip_tensors as tensors
 from zeromind.errors import ErrorKind, ZeroMindError
 
+pytestmark = pytest.mark.proves("F25", "F23")
+
 PLAIN = [name for name in datatypes.NUMPY_OF if name not in ("BYTES", "BF16")]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 

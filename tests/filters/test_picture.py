@@ -14,6 +14,8 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.filters.base import Files
 from zeromind.filters.picture import Pictures
 
+pytestmark = pytest.mark.proves("T13")
+
 
 def encoded(image, kind="PNG", **more):
     stream = io.BytesIO()

@@ -10,10 +10,15 @@ import pytest
 from h2 import events
 from h2.exceptions import StreamClosedError
 
+from zeromind.access.audit import Audit
+from zeromind.access.gate import Gate
+from zeromind.access.hosts import Hosts
 from zeromind.engine import Engine
 from zeromind.grpc.listener import Listener
 from zeromind.grpc.service import Service
 from zeromind.limits import GrpcLimits as Limits
+
+pytestmark = pytest.mark.proves("T18")
 
 LIVE = b"\0\0\0\0\0"
 CALM, PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION = 11, 1, 3, 5, 6, 7, 9
@@ -34,7 +39,7 @@ def limited(configured):
     async def start(limits, sock):
         engine = Engine(configured())
         engine.start()
-        listeners.append((Listener(Service(engine), limits), engine))
+        listeners.append((Listener(Service(engine, Gate(Hosts()), Audit()), limits), engine))
         listeners[-1][0].start([sock])
 
     async def close():

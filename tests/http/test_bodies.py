@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+pytestmark = pytest.mark.proves("F26")
+
 MIB = 1 << 20
 JSON = {"Content-Type": "application/json"}
 

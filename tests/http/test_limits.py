@@ -13,6 +13,8 @@ from zeromind.http.site import Site
 from zeromind.http.transport import HTTPProtocol
 from zeromind.limits import HttpLimits as Limits
 
+pytestmark = pytest.mark.proves("T15", "F26")
+
 HOST = b" HTTP/1.1\r\nHost: x\r\n"
 KIB, MIB = 1 << 10, 1 << 20
 

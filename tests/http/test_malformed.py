@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.proves("T20", "F21", "F23", "F24")
+
 SUM = {"id": "sum", "model_type": "python", "model_file": "sum.py"}
 MIB = 1 << 20
 TEXT = {"Content-Type": "text/plain"}

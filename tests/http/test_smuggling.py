@@ -7,6 +7,8 @@ from tornado.web import Application, RequestHandler
 
 from zeromind.limits import HttpLimits as Limits
 
+pytestmark = pytest.mark.proves("T16")
+
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
