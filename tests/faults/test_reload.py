@@ -121,7 +121,11 @@ def overwritten(whole):
 
 
 @pytest.mark.proves("F5")
-@pytest.mark.parametrize("damage", [truncated, overwritten, lambda whole: b"", lambda whole: whole + whole[:100]], ids=["cut off", "overwritten", "empty", "too long"])
+@pytest.mark.parametrize(
+    "damage",
+    [truncated, overwritten, lambda whole: b"", lambda whole: whole + whole[:100]],
+    ids=["cut off", "overwritten", "empty", "too long"],
+)
 def test_f5_a_damaged_file_is_refused_and_what_serves_stays(spawn, models, tmp_path, damage):
     whole = (models / "double.onnx").read_bytes()
     file = tmp_path / "model.onnx"

@@ -54,4 +54,4 @@ class Turn:
 
     def overtake(self) -> bool:
         """Give up the loads that have come; whether there were any that no other drop had given up."""
-        return any([load.give_up() for load in self.loads])
+        return sum(load.give_up() for load in self.loads) > 0
