@@ -15,7 +15,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
 from zeromind.http.oip_models import MODEL, SHOWN
-from zeromind.http.operation import FILTERS, PREDICTING, Operation, json
+from zeromind.http.operation import FILTERS, NON_FINITE, PREDICTING, Operation, json
 from zeromind.scheduler.stream import Stream
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
@@ -51,7 +51,7 @@ class Generate(_Generating):
     summary = "The prediction of a model for a flat JSON object of inputs and parameters."
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation(json("GenerateResponse"), FILTERS, json("GenerateRequest"), faults=_FAULTS)
+        "POST": Operation(json("GenerateResponse"), (*FILTERS, NON_FINITE), json("GenerateRequest"), faults=_FAULTS)
     }
 
     async def post(self, model_id: str, version: str | None) -> None:
@@ -68,7 +68,7 @@ class GenerateStream(_Generating):
     summary = "The same as a stream of server-sent events, one for each response."
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation({"text/event-stream": {"type": "string"}}, FILTERS, json("GenerateRequest"), faults=_FAULTS)
+        "POST": Operation({"text/event-stream": {"type": "string"}}, (*FILTERS, NON_FINITE), json("GenerateRequest"), faults=_FAULTS)
     }
     _sending: asyncio.Task[None] | None = None
 

@@ -16,7 +16,7 @@ from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
 from zeromind.http.oip_handler import OipHandler
 from zeromind.http.oip_models import MODEL, SHOWN
-from zeromind.http.operation import FILTERS, PREDICTING, Operation, Parameter, json
+from zeromind.http.operation import FILTERS, NON_FINITE, PREDICTING, Operation, Parameter, json
 from zeromind.http.terms import Terms
 from zeromind.tensors import InferRequest, Interface
 
@@ -35,7 +35,7 @@ class Infer(OipHandler):
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             {**json("InferResponse"), "application/octet-stream": {"description": "JSON, and behind it the tensors' bytes"}},
-            (*FILTERS, _JSON_BYTES),
+            (*FILTERS, NON_FINITE, _JSON_BYTES),
             {**json("InferRequest"), "application/octet-stream": {"description": "the same, or the bytes of the only input alone"}},
             faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.NOT_SUPPORTED, *PREDICTING),
             headers={LENGTH: "How many bytes of the answer are JSON; without it all are."},

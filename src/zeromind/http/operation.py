@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
+from zeromind.codecs import finite
 from zeromind.config.task import ID
 from zeromind.errors import ErrorKind
 from zeromind.http import envelope, oip_status
@@ -41,7 +42,7 @@ FINDING = (K.MODEL_NOT_FOUND, *LOADING)
 PREDICTING = (
     *FINDING, K.INPUT_MISSING, K.INVALID_INPUT, K.PREDICT_DATA, K.CONTENT_TYPE, K.BUSY, K.SHUTTING_DOWN, K.MODEL_UNAVAILABLE,
     K.WORKER_CRASHED, K.OUT_OF_MEMORY, K.OUTPUT_ID,
-    K.OUTPUT_NAME, K.PREDICTION_FAILED, K.PREDICT_UNKNOWN, K.FILTER_FAILED, K.FILTER_REFUSED,
+    K.OUTPUT_NAME, K.NON_FINITE, K.PREDICTION_FAILED, K.PREDICT_UNKNOWN, K.FILTER_FAILED, K.FILTER_REFUSED,
 )  # fmt: skip
 """What can go wrong with a prediction."""
 
@@ -96,6 +97,16 @@ PAGES = Dialect("Pages", "For people, and this document.")
 
 FILTERS = (Parameter("filters", "`off`: the model without its filters.", {"type": "string"}, required=False),)
 """What the Open Inference Protocol's routes take to look past a model's filters."""
+
+
+NON_FINITE = Parameter(
+    finite.HEADER,
+    "What becomes of an answer's numbers that are not finite, which JSON has no form for; `error` is 422 in the answer's place.",
+    {"type": "string", "enum": [*finite.POLICIES]},
+    "header",
+    required=False,
+)
+"""What routes take whose answers have numbers."""
 
 
 def json(schema: Schema) -> Content:

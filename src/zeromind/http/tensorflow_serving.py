@@ -12,7 +12,7 @@ from zeromind.codecs.tensorflow_serving import Encode
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, tensorflow_status
 from zeromind.http.handler import Handler, NotFound
-from zeromind.http.operation import FINDING, PREDICTING, Dialect, Operation, json
+from zeromind.http.operation import FINDING, NON_FINITE, PREDICTING, Dialect, Operation, json
 from zeromind.repository.lifecycle import State
 from zeromind.tensors import InferRequest, Interface
 
@@ -116,7 +116,7 @@ class Predict(_Asking):
     summary = "The prediction of a model for TensorFlow Serving's `instances` (row by row) or `inputs` (whole tensors)."
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
-        "POST": Operation(json("PredictResponse"), body=json("PredictRequest"), faults=_ASKING)
+        "POST": Operation(json("PredictResponse"), (NON_FINITE,), body=json("PredictRequest"), faults=_ASKING)
     }
     read = staticmethod(tensorflow_serving.predict)
 

@@ -14,7 +14,7 @@ from zeromind.codecs import finite
 from zeromind.codecs import zeromind as codec
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http.handler import Handler
-from zeromind.http.operation import FINDING, LOADING, MODEL, PREDICTING, Operation, Parameter, json
+from zeromind.http.operation import FINDING, LOADING, MODEL, NON_FINITE, PREDICTING, Operation, Parameter, json
 from zeromind.tensors import InferRequest, Interface
 
 VERSION = [int(part) for part in zeromind.__version__.split(".")[:3]]
@@ -168,7 +168,7 @@ class ModelDrop(Handler):
     summary = "Drop the model `id`; answers when its memory is free."
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.MANAGE, "POST": Scope.MANAGE}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(
-        _BOTH, Operation(json("Dropped"), _ID, faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.SHUTTING_DOWN))
+        _BOTH, Operation(json("Dropped"), _ID, faults=(ErrorKind.MODEL_NOT_FOUND, ErrorKind.STORAGE, ErrorKind.SHUTTING_DOWN))
     )
 
     async def get(self) -> None:
@@ -188,7 +188,10 @@ class ModelPredict(Handler):
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.PREDICT}
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
-            json("Prediction"), _ID, body={**json("Data"), "image/*": {"description": "a picture, as a file"}}, faults=PREDICTING
+            json("Prediction"),
+            (*_ID, NON_FINITE),
+            body={**json("Data"), "image/*": {"description": "a picture, as a file"}},
+            faults=PREDICTING,
         )
     }
 
