@@ -76,7 +76,7 @@ class Unload(OipHandler):
         "POST": Operation(
             body=json("UnloadRequest"),
             needs_body=False,
-            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.MODEL_NOT_FOUND, ErrorKind.SHUTTING_DOWN),
+            faults=(ErrorKind.REQUEST_ATTRIBUTE, ErrorKind.MODEL_NOT_FOUND, ErrorKind.STORAGE, ErrorKind.SHUTTING_DOWN),
         )
     }
 
