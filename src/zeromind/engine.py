@@ -39,8 +39,7 @@ class Engine:
         self.config = config
         self._journal = Journal(config.state_dir) if config.state_dir else None
         self.trace = Trace(config.trace_file)
-        self._scratch = scratch.Scratch()
-        self.registry = Registry(config, self._journal, self.trace, self._scratch)
+        self.registry = Registry(config, self._journal, self.trace)
         self._stopping = False
         self._starting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -209,7 +208,6 @@ class Engine:
         if self._sweeping is not None:
             await self._sweeping
         await self.registry.close()
-        await asyncio.to_thread(self._scratch.close)
         self.regions.unregister()
         self.trace.write()
         if self._journal is not None:

@@ -109,6 +109,7 @@ async def _tasks(config: PoolConfig) -> list[tuple[str, str]]:
         told = f"[bold green]✓[/] {label} {model.task.id!r}: {model.load_time:.1f} s, {memory:.0f} MB; {_freedom(model)}"
         _console.print(told, soft_wrap=True)
         await registry.drop(model.task.id)
+    await registry.close()
     return problems
 
 

@@ -42,13 +42,11 @@ STATES = {
 class Registry:
     """Which models are served. An id is taken from the moment its load is accepted until its drop has ended."""
 
-    def __init__(
-        self, config: PoolConfig, journal: Journal | None = None, trace: Trace | None = None, scratch: Scratch | None = None
-    ) -> None:
+    def __init__(self, config: PoolConfig, journal: Journal | None = None, trace: Trace | None = None) -> None:
         self._config = config
         self._journal = journal
         self._trace = trace or Trace()
-        self._scratch = scratch or Scratch()
+        self._scratch = Scratch()
         self._surroundings = Surroundings(self._scratch, config)
         self._models: dict[str, Model] = {}
         self._leaving: set[Model] = set()
@@ -181,8 +179,7 @@ class Registry:
         await asyncio.gather(*(model.drop(fault) for model in models), return_exceptions=True)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        for model in models:
-            _clean(model)
+        await asyncio.to_thread(self._scratch.close)
         self._models.clear()
 
     def _turn(self, name: str) -> Turn:
