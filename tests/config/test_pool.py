@@ -117,7 +117,7 @@ def test_a_wrong_value_names_its_key(read, key, value):
     ("text", "words"),
     [(b"", "not JSON"), (b"{", "not JSON"), (b"[]", "must be a JSON object"), (b"5", "must be a JSON object"), (b"\xff", "not JSON"),
      (b'{"port": 1, "port": 2}', "'port' stands twice"), (b'{"tasks": [{"id": "1", "id": "2"}]}', "'id' stands twice"),
-     (b'{"port": NaN}', "NaN"), (b"[" * 200_000, "nested too deep"), (b'{"drain_s": 1e400}', "drain_s")],
+     (b'{"port": NaN}', "NaN"), (b"[" * 200_000, "nested more than"), (b'{"drain_s": 1e400}', "1e400 is a number that is too large")],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_says_why(read, text, words):
     assert words in str(refused(read, text=text))

@@ -120,7 +120,9 @@ def test_docs_list_every_fault(pool):
     text = pool.request("/docs")[2].decode()
     assert set(re.findall(r'<tr id="(\w+)"', text)) == {kind.name for kind in ErrorKind}
     for kind, (status, code) in envelope.TABLE.items():
-        assert f'<tr id="{kind.name}"><td class="figure">{code}</td><td class="figure">{status}</td><td>{html.escape(kind.value)}</td>' in text
+        assert (
+            f'<tr id="{kind.name}"><td class="figure">{code}</td><td class="figure">{status}</td><td>{html.escape(kind.value)}</td>' in text
+        )
 
 
 def test_the_page_is_written_for_the_address_under_which_it_was_reached(pool):

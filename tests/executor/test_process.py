@@ -227,7 +227,7 @@ def test_no_more_processes_is_a_fault_of_loading(order, monkeypatch):
     asyncio.run(main())
 
 
-def test_no_more_memory_is_a_fault_of_loading(order, monkeypatch):
+def test_no_more_memory_is_told_and_may_pass(order, monkeypatch):
     def refuse(*_):
         raise OSError(12, "Cannot allocate memory")
 
@@ -236,7 +236,7 @@ def test_no_more_memory_is_a_fault_of_loading(order, monkeypatch):
     async def main():
         with pytest.raises(ZeroMindError, match="Cannot allocate memory") as caught:
             await executor(order).start(5)
-        assert caught.value.kind is ErrorKind.LOAD_FAILED
+        assert caught.value.kind is ErrorKind.BUSY
 
     asyncio.run(main())
 

@@ -110,7 +110,8 @@ def test_what_only_begins_like_a_preface_is_http(pool):
     port = int(pool.address.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.sendall(b"P")
-        sock.sendall(b"OST /model/predict?id=sum HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n")
+        sock.sendall(b"OST /model/predict?id=sum HTTP/1.1\r\nHost: localhost\r\n")
+        sock.sendall(b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n")
         sock.sendall(b'{"x":[[1,2,3]]}')
         response = http.client.HTTPResponse(sock)
         response.begin()

@@ -11,7 +11,7 @@ def test_every_kind_has_a_status():
 
 
 def test_the_clients_faults_are_400_where_triton_has_no_better_word():
-    assert set(oip_status.TABLE.values()) <= {400, 401, 403, 404, 405, 413, 415, 500, 501, 503, 504, 507}
+    assert set(oip_status.TABLE.values()) <= {400, 401, 403, 404, 405, 413, 415, 422, 500, 501, 503, 504, 507}
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ TASK: tuple[Option, ...] = (
         "retry",
         "string",
         "once",
-        "Whether requests that a dying worker leaves behind are run again: once, each alone; or never, where a prediction has side effects.",
+        "Whether requests that a dying worker leaves are run again: once, each alone; or never, where a prediction has side effects.",
         choices=("once", "never"),
     ),
     Option("timeout_s", "number", 30, "How long a request may take, waiting included, in seconds.", least=0.001, most=86400),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -109,7 +110,7 @@ def _from_file(file: Path) -> dict[str, Any]:
     if len(text) > _MOST_BYTES:
         raise ConfigError("", f"the configuration {file} is larger than {_MOST_BYTES >> 20} MiB")
     try:
-        data = strictjson.loads(text)
+        data = strictjson.loads(text.removeprefix(codecs.BOM_UTF8))  # which some editors write
     except ValueError as error:
         raise ConfigError("", f"the configuration {file} is not JSON: {error}") from None
     if not isinstance(data, dict):
