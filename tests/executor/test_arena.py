@@ -107,3 +107,14 @@ def test_t9_it_has_no_name_by_which_another_could_open_it(arena):
     assert str(place).endswith(" (deleted)")
     assert not place.exists()
     assert not [path for path in Path("/dev/shm").iterdir() if "zeromind" in path.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system cannot seal memory")
+@pytest.mark.proves("T5")
+def test_t5_who_inherits_it_can_neither_cut_it_off_nor_let_it_grow():
+    made = Arena.create()
+    for size in (0, PAGE, 1 << 40):
+        with pytest.raises(PermissionError):
+            os.ftruncate(made.descriptor, size)
+    assert made.beats() == 0  # a page that was cut off would have ended this process
+    made.close()

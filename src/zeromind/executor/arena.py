@@ -35,6 +35,7 @@ class Arena:
         descriptor = _nameless()
         try:
             os.truncate(descriptor, SLOTS * SLOT_BYTES + mmap.PAGESIZE)
+            _fix(descriptor)
             return cls(descriptor)
         except OSError:
             os.close(descriptor)
@@ -75,6 +76,14 @@ def _nameless() -> int:
     """A descriptor of memory without a name: memfd, or where that is absent a file that is unlinked at once."""
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):
-            return os.memfd_create("zeromind", os.MFD_CLOEXEC)
+            return os.memfd_create("zeromind", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with tempfile.TemporaryFile(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as file:  # noqa: PTH112, S108 - memory, not disk
         return os.dup(file.fileno())
+
+
+def _fix(descriptor: int) -> None:
+    """Keep its size as it is: a worker that cut it off would have whoever looks at the rest killed, the front too (SIGBUS)."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # only memfd can be sealed, and only Linux has it
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
