@@ -74,6 +74,29 @@ def test_killing_ends_what_it_started_too(is_gone):
     asyncio.run(main())
 
 
+def test_f17_an_end_of_its_own_ends_what_it_started_too(sentinel, is_gone):
+    async def main():
+        code = "import os, subprocess, sys\nprint(subprocess.Popen(['sleep', '60']).pid, file=sys.stderr, flush=True)\nos._exit(3)"
+        child = start(code)
+        assert await child.wait(20)
+        assert child.code == 3
+        end = time.monotonic() + 20
+        while not is_gone(int(child.words.last[-1])):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_what_goes_on_writing_after_its_end_holds_nobody_up():
+    async def main():
+        child = Child("t", ["sh", "-c", "setsid yes >&2 & sleep 0.2; exit 3"], (), dict(os.environ))  # its writer ends of the broken pipe
+        assert await child.wait(20)
+        assert child.code == 3
+
+    asyncio.run(main())
+
+
 def test_a_halted_process_shows():
     async def main():
         child = start("import time; time.sleep(60)")

@@ -109,12 +109,22 @@ class Child:
     def _readable(self, sentinel: int) -> None:
         self._loop.remove_reader(sentinel)
         os.close(sentinel)
-        self._end(self._process.wait())
+        self._end(self._reaped())
 
     def _await(self) -> None:
-        code = self._process.wait()
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._process.wait()
+        code = self._reaped()
         with contextlib.suppress(RuntimeError):  # the loop has closed
             self._loop.call_soon_threadsafe(self._end, code)
+
+    def _reaped(self) -> int:
+        """Its status, once it has ended; until that is asked for, its id can mean no other, and what it started is ended by it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # which macOS says of a group in which nothing lives
+            os.killpg(self.pid, signal.SIGKILL)
+        return self._process.wait()
 
     def _end(self, code: int) -> None:
         self.words.close()

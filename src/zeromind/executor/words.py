@@ -17,7 +17,10 @@ _MOST_BYTES = 4096
 """Of a line; what comes beyond is another one."""
 _LINES_PER_S = 100
 """How many lines of one worker reach the log in a second: a model that prints at every request must not fill the disk."""
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 14
+"""At a time: whoever writes without end must not keep the event loop from others."""
+_MOST_READS = 64
+"""At the end. A pipe holds no more, unless somebody goes on filling it."""
 
 
 class Words:
@@ -39,8 +42,9 @@ class Words:
         """Read what there is, and let go; whatever the worker started may still hold the other end."""
         if self._descriptor < 0:
             return
-        while self._readable():
-            pass
+        for _ in range(_MOST_READS):
+            if not self._readable():
+                break
         self._hear(b"\n" if self._rest else b"")
         self._let_go()
 
@@ -58,24 +62,27 @@ class Words:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _MOST_BYTES:
             lines, self._rest = [*lines, self._rest], b""
-        for line in lines:
-            for start in range(0, len(line), _MOST_BYTES):
-                self._tell(line[start : start + _MOST_BYTES].decode(errors="replace").rstrip())
+        parts = [line[start : start + _MOST_BYTES] for line in lines if line.strip() for start in range(0, len(line), _MOST_BYTES)]
+        if parts:
+            for part in parts[: self._told(len(parts))]:
+                _log.info("%s: %s", self._name, _text(part))
+            self.last.extend(map(_text, parts[-KEPT_LINES:]))
 
-    def _tell(self, line: str) -> None:
-        if not line:
-            return
-        self.last.append(line)
+    def _told(self, count: int) -> int:
+        """How many of so many lines more may reach the log."""
         second = int(self._clock())
         if second != self._second:
             if self._lines > _LINES_PER_S:
                 _log.warning("%s: %d more lines were left out", self._name, self._lines - _LINES_PER_S)
             self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= _LINES_PER_S:
-            _log.info("%s: %s", self._name, line)
+        before, self._lines = self._lines, self._lines + count
+        return max(0, _LINES_PER_S - before)
 
     def _let_go(self) -> None:
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip()
