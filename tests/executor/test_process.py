@@ -129,6 +129,26 @@ def test_a_death_in_idleness_is_noticed(order):
     asyncio.run(main())
 
 
+LETS_GO = (
+    "threading.Timer(0.3, lambda: (__import__('socket').socket(fileno=os.dup(int(sys.argv[1]))).shutdown(2), "
+    "__import__('ctypes').PyDLL(None).sleep(60))).start(); return 2 * x"
+)
+"""The worker's socket, and then holds the interpreter's lock."""
+
+
+@pytest.mark.proves("F32")
+def test_f32_one_that_lets_go_of_the_server_and_lives_on_is_ended(skill, is_gone):
+    async def main():
+        made = executor(skill(LETS_GO))
+        await made.start(20)
+        assert (await send(made, x([1.0])))[0].outputs["y"].tolist() == [2.0]
+        await until(lambda: made.deaths)
+        assert is_gone(made.pid)
+        await made.stop()
+
+    asyncio.run(main())
+
+
 def test_what_was_answered_before_a_death_counts(skill, is_gone):
     async def main():
         made = executor(skill("threading.Timer(0.2, os._exit, [0]).start(); return 2 * x"))

@@ -95,6 +95,24 @@ def test_a_thread_that_hangs_is_replaced(order):
     asyncio.run(main())
 
 
+def test_a_death_at_the_moment_of_the_stop_revives_nothing(order, is_gone):
+    async def main():
+        made = SupervisedExecutor(order, "process", 20)
+        await made.start()
+        assert (await ask(made, "exit:1")).kind is ErrorKind.WORKER_CRASHED
+        await until(lambda: made.room)
+        made.current.kill()
+        stopping = asyncio.create_task(made.stop())
+        await asyncio.sleep(0)  # it has begun, and waits for the revival of before to have ended
+        made._died()
+        await stopping
+        assert is_gone(made.current.pid)
+        await asyncio.sleep(0.2)
+        assert made.restarts == 1
+
+    asyncio.run(main())
+
+
 def test_stopping_ends_a_revival(models, is_gone):
     file = str(models / "slow.py")
     order = Order({"id": "t", "model_type": "python", "model_file": file, "load_s": 0.3}, file, (), False, True)

@@ -204,8 +204,7 @@ class ProcessExecutor:
         return mine
 
     async def _order_load(self, link: socket.socket) -> bytes:
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(link, frames.pack(self._order.to_json()))
+        await asyncio.get_running_loop().sock_sendall(link, frames.pack(self._order.to_json()))
         return await _read(link, frames.unpack_prefix(await _read(link, frames.PREFIX.size)))
 
     def _write(self, frame: bytes) -> None:
@@ -241,6 +240,7 @@ class ProcessExecutor:
             data = b""
         if not data:
             self._disconnect()
+            asyncio.get_running_loop().call_later(_STOP_GRACE_S, self.kill)  # it may have let go by itself, and go on
             return False
         try:
             for frame in self._received.cut(data):

@@ -31,6 +31,7 @@ class SupervisedExecutor:
         self._load_timeout_s = load_timeout_s
         self._backoff = Backoff()
         self._reviving: asyncio.Task[None] | None = None
+        self._stopping = False
         self.on_room: Callable[[], None] = _nothing
         self.on_trouble: Callable[[], None] = _nothing
         self.restarts = 0
@@ -71,6 +72,7 @@ class SupervisedExecutor:
 
     async def stop(self) -> None:
         """End the worker for good."""
+        self._stopping = True
         self.on_room = self.on_trouble = _nothing
         reviving, self._reviving = self._reviving, None
         if reviving is not None:
@@ -96,7 +98,8 @@ class SupervisedExecutor:
         self.on_room()
 
     def _died(self) -> None:
-        self._reviving = asyncio.create_task(self._revive())
+        if not self._stopping:
+            self._reviving = asyncio.create_task(self._revive())
 
     async def _revive(self) -> None:
         """Start anew, as often as it takes."""
