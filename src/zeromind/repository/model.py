@@ -151,7 +151,7 @@ class Model:
             if not self._settled.is_set():
                 raise ZeroMindError(ErrorKind.DEADLINE, f"model {self.task.id!r} is still loading: try again shortly")
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # of each that waited, else
         if self.life.state is not State.READY or self.interface is None:
             raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {self.task.id!r} is being dropped", self.task.id)
         return self.interface

@@ -70,7 +70,7 @@ class Dispatcher:
     def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None], came: float | None = None) -> Entry:
         """Take a request that ``came`` then; times are the clock's. Raises BUSY, or why nothing is taken."""
         if self._refusing is not None:
-            raise self._refusing
+            raise self._refusing.with_traceback(None)  # else it would grow by each request, and hold them all
         now = self._clock()
         rows, nbytes = request.size()
         kind = None if self._uniform else _kind(request, self._parameters)
