@@ -56,3 +56,23 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp):
     assert mine.is_dir()
     own.close()
     assert sorted(path.name for path in tmp.iterdir()) == ["elsewhere", "zeromind-other", "zeromind-pool-file", "zeromind-pool-link"]
+
+
+@pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="such folders cannot be made here")
+@pytest.mark.proves("T5")
+def test_t5_folders_in_folders_without_end_are_removed_too(tmp):
+    (tmp / "elsewhere").mkdir()
+    (tmp / "elsewhere" / "kept").write_text("x")
+    made = Scratch()
+    for name in ("a", "b" * 200):
+        at = os.open(made.folder(), os.O_RDONLY)
+        for _ in range(1500):
+            os.mkdir(name, dir_fd=at)
+            os.symlink(tmp / "elsewhere", "link", dir_fd=at)
+            inner = os.open(name, os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = inner
+        os.close(at)
+    made.close()
+    assert [path.name for path in tmp.iterdir()] == ["elsewhere"]
+    assert (tmp / "elsewhere" / "kept").read_text() == "x"

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import uuid
 from pathlib import Path
 
 from zeromind import claim
@@ -44,7 +45,7 @@ class Scratch:
         with self._guard:
             root, self._root = self._root, None
             if root is not None:
-                shutil.rmtree(root, ignore_errors=True)
+                remove(root)
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -66,7 +67,41 @@ def sweep() -> list[Path]:
             if sys.platform == "win32" or root.lstat().st_uid != os.geteuid():
                 continue
             descriptor = claim.hold(root)
-            shutil.rmtree(root, ignore_errors=True)
+            remove(root)
             os.close(descriptor)
             swept.append(root)
     return swept
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all in it, as far as that can be done.
+
+    A model may have made folders in folders in it, deeper than Python follows or a path can name.
+    """
+    if os.open in os.supports_dir_fd:
+        with contextlib.suppress(OSError):
+            _flatten(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flatten(folder: Path) -> None:
+    """Bring all folders in one to its top."""
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        waiting = _folders(top)
+        while waiting:
+            with contextlib.suppress(OSError):  # one that its owner may not open
+                below = os.open(waiting.pop(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+                try:
+                    for name in _folders(below):
+                        waiting.append(uuid.uuid4().hex)
+                        os.rename(name, waiting[-1], src_dir_fd=below, dst_dir_fd=top)
+                finally:
+                    os.close(below)
+    finally:
+        os.close(top)
+
+
+def _folders(descriptor: int) -> list[str]:
+    with os.scandir(descriptor) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
