@@ -114,6 +114,14 @@ def test_a_row_that_cannot_be_read_is_passed_over(reopen, tmp_path, caplog, text
     assert "model 'a' cannot be read" in caplog.text
 
 
+def test_a_row_that_is_no_text_any_more_is_passed_over(reopen, caplog):
+    journal = reopen()
+    asyncio.run(journal.loaded("b", B))
+    journal._database.execute("INSERT INTO task VALUES ('a', CAST(x'7b2269ff' AS TEXT)), (CAST(x'ff' AS TEXT), '{\"id\": \"c\"}')")
+    assert reopen().restore((A,)) == [(A, True), (B, False)]
+    assert "model 'a' cannot be read" in caplog.text
+
+
 def test_what_an_earlier_version_wrote_is_read(tmp_path):
     (tmp_path / "state").mkdir()
     with sqlite3.connect(tmp_path / "state" / "pool.sqlite3", isolation_level=None) as old:

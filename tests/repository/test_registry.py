@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.repository.journal import Journal
 from zeromind.repository.registry import Registry
 from zeromind.tensors import InferRequest
 
@@ -60,6 +61,20 @@ def test_of_racing_loads_exactly_one_wins(pool):
         assert registry.ids() == ["sum"]
 
     pool(body)
+
+
+def test_of_ids_that_clients_invent_and_drop_nothing_stays_in_the_journal(pool, tmp_path):
+    journal = Journal(tmp_path / "state")
+
+    async def body(registry):
+        for name in ("sum", "other"):
+            await registry.load({**SUM, "id": name}, trusted=False, remember=True)
+            await registry.drop(name, forget=True)
+        await registry.unload("other")
+
+    pool(body, journal, tasks=[SUM])
+    assert journal._database.execute("SELECT id, source FROM task").fetchall() == [("sum", None)]
+    journal.close()
 
 
 def test_a_loading_model_is_not_in_the_list_but_its_id_is_taken(pool):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import itertools
 import json
 import logging
@@ -125,6 +126,7 @@ class Journal:
 
 def _connected(file: Path) -> sqlite3.Connection:
     database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    database.text_factory = functools.partial(str, encoding="utf-8", errors="replace")  # a damaged row is no fault of the others
     try:
         _check(database)
         for statement in _SET_UP:

@@ -106,6 +106,7 @@ class Registry:
             raise ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, "override files must come with a configuration: the parameter 'config'")
         turn = self._turn(name)
         async with turn.load(name) as load:
+            self._check_open()
             upload = await asyncio.to_thread(Upload, files, self._scratch) if files else None
             try:
                 return await self._load_next(load, name, config, upload)
@@ -185,6 +186,10 @@ class Registry:
     def _turn(self, name: str) -> Turn:
         return self._turns.setdefault(name, Turn())
 
+    def _check_open(self) -> None:
+        if self._closed:  # while it has waited for its turn
+            raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
+
     def _check_free(self, name: str) -> None:
         if name in self._models:
             raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {name!r} is loaded already: drop it first, or use another id", name)
@@ -220,8 +225,7 @@ class Registry:
         return Task.parse(plan.source), plan
 
     def _made(self, task: Task, plan: Plan) -> Model:
-        if self._closed:  # it has waited for its turn
-            raise ZeroMindError(ErrorKind.SHUTTING_DOWN, "the pool is shutting down: try another one")
+        self._check_open()
         return Model(task, order_for(task, plan, self._config, self._surroundings), self._config, self._trace.sampler(task.id), plan)
 
     async def _load_first(self, load: Load, model: Model) -> Model:
@@ -277,8 +281,12 @@ class Registry:
             await self._journal.as_configured(model.task.id)
 
     async def _remember_drop(self, name: str) -> None:
-        if self._journal is not None:
+        if self._journal is None:
+            return
+        if self.catalogue.configured(name):
             await self._journal.dropped(name)
+        else:  # of a client's own id nothing need stay: they invent names without end
+            await self._journal.as_configured(name)
 
     def _remove(self, model: Model) -> None:
         """The model is gone; a client's task can be loaded again by its name."""
