@@ -288,3 +288,17 @@ def test_t1_deeds_are_told_to_the_audit_log_and_nothing_secret(server, keys, tmp
     assert {line["from"] for line in lines} == {"127.0.0.1"}
     assert [line["request"] for line in lines] == ["r1"] * 8 + ["g1"] * 3
     assert not [text for text in (*keys.texts.values(), "s3cret") if text in file.read_text()]
+
+
+@pytest.mark.proves("T1")
+def test_t1_a_deed_is_told_also_if_its_client_does_not_wait_for_it(server, keys, tmp_path):
+    name, config = "patient", json.dumps({"model_file": "sum.py"})
+    with tritonclient.grpc.InferenceServerClient(server.server.grpc_address) as client:
+        headers = {**keys.bearer("manage"), "x-request-id": "g2"}
+        with contextlib.suppress(InferenceServerException):
+            client.load_model(name, headers=headers, config=config, client_timeout=0.3)
+    becomes(200, lambda: server.get(f"/v2/models/{name}/ready", headers=keys.bearer("read")).status)
+    lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert [(line["who"], line["call"], line["model"], line["request"]) for line in lines] == [
+        ("manage", "RepositoryModelLoad", name, "g2")
+    ]

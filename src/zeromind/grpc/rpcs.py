@@ -55,6 +55,9 @@ class Rpcs:
                 try:
                     fields = await work(message, head)
                     noting([self._messages.write(answered, fields)])
+                except asyncio.CancelledError:  # what has begun goes on
+                    noting(Fault(Code.CANCELLED, "the client did not wait for the answer"))
+                    raise
                 except Exception as error:
                     noting(error)
 
