@@ -100,3 +100,14 @@ def test_a_file_that_is_put_in_place_with_the_same_times_is_noticed(keys):
     other.replace(keys.path)
     assert ring.look()
     refused(ring, keys.texts["all"])
+
+
+@pytest.mark.proves("T1")
+def test_t1_a_new_key_of_the_same_name_does_not_stand_for_the_one_that_was_revoked(keys):
+    ring = Keyring(keys.path)
+    leaked = ring.caller(keys.texts["all"])
+    keys.revoke("all")
+    keys.add("all")
+    assert ring.look()
+    assert not ring.holds(leaked)
+    assert ring.holds(ring.caller(keys.texts["all"]))

@@ -51,7 +51,7 @@ class Keyring:
 
     def holds(self, caller: Caller) -> bool:
         """Whether a caller of before is still one."""
-        return any(key.caller == caller for key in self._valid)
+        return caller in self._callers
 
     def look(self) -> bool:
         """Look whether the file has changed or a key has expired; whether what was decided with the keys has to be decided anew."""
@@ -77,6 +77,7 @@ class Keyring:
         """Which keys are valid, and until when that holds."""
         now = self._clock()
         self._valid = frozenset(key for key in self._keys.all if not key.expired(now))
+        self._callers = frozenset(key.caller for key in self._valid)
         self._next_expiry = min((key.expires.timestamp() for key in self._valid if key.expires), default=math.inf)
 
 

@@ -60,7 +60,7 @@ class Key:
     @property
     def caller(self) -> Caller:
         """Who asks with it."""
-        return Caller(self.name, self.scopes | {Scope.ANY}, self.models)
+        return Caller(self.name, self.scopes | {Scope.ANY}, self.models, self.digest)
 
 
 def mint() -> str:

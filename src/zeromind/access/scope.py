@@ -25,11 +25,15 @@ GRANTED = (Scope.PREDICT, Scope.READ, Scope.MANAGE)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the name of a key, and what it may. ``models`` are ids, a ``*`` at the end standing for any rest; None is all models."""
+    """Who asks: the name of a key, and what it may. ``models`` are ids, a ``*`` at the end standing for any rest; None is all models.
+
+    ``key`` tells keys apart that have the same name one after the other.
+    """
 
     name: str
     scopes: frozenset[Scope]
     models: tuple[str, ...] | None = None
+    key: str = dataclasses.field(default="", repr=False)
 
     def sees(self, model: str) -> bool:
         """Whether a model is one of those that it may know of."""
