@@ -124,6 +124,18 @@ def test_a_file_is_its_owners_alone(tmp_path):
             key_file.read(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_change_by_root_leaves_the_file_to_the_server_that_reads_it(tmp_path):
+    file = tmp_path / "keys.json"
+    key_file.change(file, lambda here: here.with_one(Key("a", "0" * 64, frozenset({Scope.READ}), None, BORN)))
+    os.chown(file, 12345, 54321)
+    file.chmod(0o640)
+    key_file.change(file, lambda here: here.with_one(Key("b", "1" * 64, frozenset({Scope.READ}), None, BORN)))
+    found = file.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 54321, 0o640)
+    assert len(key_file.read(file).all) == 2
+
+
 def test_a_change_that_fails_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "keys.json"
     path.write_bytes(dump(Keys()))

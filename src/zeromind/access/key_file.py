@@ -35,11 +35,22 @@ def change(path: Path, change: Callable[[Keys], Keys]) -> None:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(dump(keys))
                 stream.flush()
+                _keep_owner(path, descriptor)
                 os.fsync(stream.fileno())
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Let who could read the file read the new one: root changes it for a server that is not root. Raises OSError."""
+    if os.name != "posix" or not path.exists():
+        return
+    old, new = path.stat(), os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 @contextlib.contextmanager
