@@ -1,5 +1,6 @@
 """Temporary folders of servers that end as they should, of others that were killed, and of those that still run."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zeromind import scratch
+from zeromind import claim, scratch
 from zeromind.scratch import Scratch
 
 HOLDER = """
@@ -37,6 +38,34 @@ def test_folders_are_private_and_go_at_the_end(tmp):
     assert made.folder().is_dir()
     made.close()
     made.close()
+
+
+def test_a_folder_that_cannot_be_locked_at_present_is_not_used(tmp, monkeypatch):
+    def exhausted(folder):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    made = Scratch()
+    with monkeypatch.context() as patched:
+        patched.setattr(claim, "hold", exhausted)
+        with pytest.raises(OSError, match="Too many"):
+            made.folder()
+    assert list(tmp.iterdir()) == []
+    made.folder()
+    assert scratch.sweep() == []
+    made.close()
+
+
+def test_where_there_are_no_locks_there_is_one_folder(tmp, monkeypatch):
+    def absent(folder):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(claim, "hold", absent)
+    made = Scratch()
+    made.folder()
+    assert len(list(tmp.iterdir())) == 1
+    assert scratch.sweep() == []
+    made.close()
+    assert list(tmp.iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp):

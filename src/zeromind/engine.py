@@ -206,7 +206,7 @@ class Engine:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         if self._sweeping is not None:
-            await self._sweeping
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         await self.registry.close()
         self.regions.unregister()
         self.trace.write()

@@ -6,6 +6,7 @@ Any number of servers may share the system's folder for temporary files.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +19,8 @@ from zeromind import claim
 
 PREFIX = "zeromind-pool-"
 _TRIES = 3
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What others may have: without a lock on its folder they would take it for a dead server's."""
 
 
 class Scratch:
@@ -51,12 +54,19 @@ class Scratch:
                 self._descriptor = None
 
     def _claimed(self) -> Path:
-        for _ in range(_TRIES):  # another server may sweep it away before it is locked
+        for _ in range(_TRIES):
             root = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-            with contextlib.suppress(OSError):
+            try:
                 self._descriptor = claim.hold(root)
-                break
-        return root  # unlocked where there are no locks: there nobody can sweep it away either
+            except (BlockingIOError, FileNotFoundError):
+                continue  # another server sweeps it away
+            except OSError as error:
+                if error.errno in _SCARCE:
+                    root.rmdir()
+                    raise
+                # There are no locks, so that nobody can sweep it away either.
+            return root
+        raise BlockingIOError(errno.EAGAIN, "it is swept away as soon as it is made", tempfile.gettempdir())
 
 
 def sweep() -> list[Path]:
@@ -69,7 +79,8 @@ def sweep() -> list[Path]:
             descriptor = claim.hold(root)
             remove(root)
             os.close(descriptor)
-            swept.append(root)
+            if not root.exists():
+                swept.append(root)
     return swept
 
 
