@@ -95,6 +95,22 @@ def test_a_thread_that_hangs_is_replaced(order):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("fault", ["ValueError('no')", "SystemExit(3)"])
+def test_t22_a_thread_whose_model_fails_as_it_is_closed_has_ended_all_the_same(order, models, tmp_path, fault, caplog):
+    file = tmp_path / "closing.py"
+    file.write_text((models / "lab.py").read_text() + f"\n    def close(self):\n        raise {fault}\n")
+    order = Order({"id": "t", "model_type": "python", "model_file": str(file)}, str(file), (), False, True)
+
+    async def main():
+        made = SupervisedExecutor(order, "thread", 20)
+        await made.start()
+        await made.stop()
+        assert not made.room
+
+    asyncio.run(main())
+    assert "failed while it was closed" in caplog.text
+
+
 def test_a_death_at_the_moment_of_the_stop_revives_nothing(order, is_gone):
     async def main():
         made = SupervisedExecutor(order, "process", 20)

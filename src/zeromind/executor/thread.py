@@ -110,8 +110,12 @@ class ThreadExecutor:
         self._signals.put(False)
         if self._skill is not None:
             skill, self._skill = self._skill, None
-            with contextlib.suppress(asyncio.TimeoutError):
+            try:
                 await asyncio.wait_for(self._call(skill.close), _STOP_GRACE_S)
+            except asyncio.TimeoutError:
+                pass  # it hangs, and keeps its thread
+            except (Exception, SystemExit):
+                _log.exception("model %r failed while it was closed", self._order.task["id"])
             self._jobs.put(None)
             self._fail("the model was ended before it answered")
 
