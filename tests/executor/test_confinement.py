@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def test_t5_what_the_task_names_it_may_read_and_write(tried, tmp_path):
 NETWORK = [
     *("socket.socket()", "socket.socket(socket.AF_INET6)", "socket.socket(socket.AF_UNIX)", "socket.socket(socket.AF_NETLINK)"),
     *("socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)"),
+    "call('socketpair', 30, 1, 0, (ctypes.c_int * 2)())",  # TIPC
     *("libc.syscall(425, 8, None) < 0 and call('syscall', 425, 8, None)",),
 ]
 
@@ -274,7 +276,7 @@ def confined_calls():
         Confinement("require", {__file__!r}, "/nowhere").apply()
         libc = ctypes.CDLL(None, use_errno=True)
         own = 1 if os.uname().machine == "aarch64" else 0
-        calls = {{**seccomp.OUT_OF_REACH, **seccomp.ATTRIBUTES, "clone3": (435, 435)}}
+        calls = {{**seccomp.OUT_OF_REACH, **seccomp.ATTRIBUTES, **seccomp.LEAVING, "clone3": (435, 435)}}
         for name, numbers in calls.items():
             if numbers[own] >= 0:
                 print(name, libc.syscall(ctypes.c_long(numbers[own]), *[ctypes.c_long(0)] * 6), ctypes.get_errno())
@@ -294,8 +296,8 @@ def confined_calls():
 
 
 @pytest.mark.proves("T5")
-@pytest.mark.parametrize("name", sorted(seccomp.ATTRIBUTES))
-def test_t5_a_model_without_code_changes_no_attributes_of_files(name, confined_calls):
+@pytest.mark.parametrize("name", sorted({**seccomp.ATTRIBUTES, **seccomp.LEAVING}))
+def test_t5_a_model_without_code_changes_no_attributes_of_files_and_outlives_no_worker(name, confined_calls):
     assert confined_calls[name] == errno.EPERM
 
 
@@ -492,5 +494,29 @@ def test_g16_a_model_that_has_become_a_link_is_not_followed(models, tmp_path):
             with pytest.raises(ZeroMindError, match="cannot be read"):
                 async with started(Order({"id": "m", "model_file": file}, file, (str(tmp_path / "root"),))):
                     pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.proves("T5")
+@pytest.mark.parametrize("version", [(3, 10), (3, 11)])
+def test_t5_a_file_in_the_working_directory_is_no_module_of_a_workers(version, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('caught')")
+    monkeypatch.setattr(sys, "version_info", version)
+    program = runpy.run_path(environment.__file__)["PROGRAM"]
+    assert (program[0] == "-m") == (version > (3, 10))
+    names = {**os.environ, **({"PYTHONSAFEPATH": "1"} if version > (3, 10) else {})}
+    command = [sys.executable, *program, "0", "0", '["no confinement"]']
+    done = subprocess.run(command, cwd=tmp_path, env=names, capture_output=True, text=True, timeout=60, check=False)
+    assert "AttributeError: 'list' object has no attribute 'items'" in done.stderr
+
+
+def test_a_deep_folder_of_a_worker_does_not_keep_it_from_ending(order, tmp_path):
+    dig = "[(os.mkdir('d'), os.chdir('d')) for _ in range(1500)][0]"
+
+    async def main():
+        async with started(order(scratch=str(tmp_path))) as made:
+            await ask(made, "os.chdir(os.environ['TMPDIR'])", dig)
+        assert not list(tmp_path.glob("worker-*"))
 
     asyncio.run(main())

@@ -35,7 +35,7 @@ _LARGEST_FILE = 64 << 30
 """In bytes: a worker that writes on and on must not fill the disk."""
 _MOST_BESIDE = 10_000
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _KNOWLEDGE = (
     *("/proc", "/sys"),  # of other processes only what everybody is told: the kernel guards the rest itself, since they are not confined
     *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/os-release", "/etc/mime.types", "/etc/fonts"),
@@ -46,8 +46,8 @@ _KNOWLEDGE_OF_NETWORKS = (
     *("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki", "/etc/ca-certificates", "/etc/ca-certificates.conf"),
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_GPUS = ("nvidia*", "dri", "kfd")
-_MARKS_OF_GPUS = ("nvidiactl", "dri", "kfd")
+_GPUS = ("nvidia*", "dri", "kfd", "dxg")
+_MARKS_OF_GPUS = ("nvidiactl", "dri", "kfd", "dxg")
 """One of these is there if a GPU is; names, since a confined worker cannot list /dev."""
 
 
@@ -121,7 +121,7 @@ class Confinement:
         if self.mode == "require" or seccomp.available():
             seccomp.confine()
             if not self.code:
-                seccomp.refuse(seccomp.ATTRIBUTES)
+                seccomp.refuse({**seccomp.ATTRIBUTES, **seccomp.LEAVING})
             if not self.network:
                 seccomp.close_network(self.gpu)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import site
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,6 +24,10 @@ _PREFIXES = (
     *("OPENCV_", "HF_", "TRANSFORMERS_", "TOKENIZERS_", "MLFLOW_"),
 )
 _SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|(^|_)(API)?KEYS?(_|$)|_URI$|_URL$")
+PROGRAM: tuple[str, ...] = ("-m", "zeromind.executor")
+"""What Python is told, to be a worker."""
+if sys.version_info < (3, 11):  # which knows no PYTHONSAFEPATH
+    PROGRAM = ("-c", "import sys; del sys.path[0]; import runpy; runpy.run_module('zeromind.executor', run_name='__main__')")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 

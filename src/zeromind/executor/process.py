@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-import shutil
 import socket
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from zeromind.executor.layout import Layout, Places
 from zeromind.executor.order import Order
 from zeromind.executor.pulse import LOST_TICKS, STILL_TICKS, Pulse
 from zeromind.executor.wire import NoRoomError, Wire, is_partial, signal
+from zeromind.scratch import remove
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 _log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class ProcessExecutor:
             self.kill()
             await self._child.wait()
         if self._scratch is not None:
-            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+            await asyncio.to_thread(remove, self._scratch)
         self._fail(ZeroMindError(ErrorKind.WORKER_CRASHED, "the model's worker was ended before it answered"))
 
     def memory(self) -> int:
@@ -195,7 +195,7 @@ class ProcessExecutor:
                 descriptors = theirs.fileno(), self._arena.descriptor
                 self._scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=self._order.scratch or None)).resolve()
                 cell = Confinement.of(self._order, self._scratch).to_json()
-                command = sys.executable, "-m", "zeromind.executor", *map(str, descriptors), cell
+                command = sys.executable, *environment.PROGRAM, *map(str, descriptors), cell
                 self._child = Child(str(self._order.task["id"]), command, descriptors, environment.of_worker(self._order, self._scratch))
         except BaseException:
             mine.close()

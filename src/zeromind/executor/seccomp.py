@@ -42,6 +42,13 @@ OUT_OF_REACH: Mapping[str, tuple[int, int]] = {
     "shmat": (30, 196),
     "msgget": (68, 186),
     "semget": (64, 190),
+    "shmctl": (31, 195),
+    "msgctl": (71, 187),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "semctl": (66, 191),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
     # another view of the files
@@ -119,6 +126,8 @@ ATTRIBUTES: Mapping[str, tuple[int, int]] = {
     "utimensat": (280, 88),
     "truncate": (76, 45),
 }
+LEAVING: Mapping[str, tuple[int, int]] = {"setsid": (112, 157), "setpgid": (109, 154)}
+"""What leads out of the group of processes that ends with the worker."""
 NETWORK: Mapping[str, tuple[int, int]] = {"socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201)}
 _CLONE, _CLONE3, _PRLIMIT, _IOCTL, _SOCKETPAIR = (56, 220), (435, 435), (302, 261), (16, 29), (53, 199)
 
@@ -168,8 +177,15 @@ def close_network(waiting: bool) -> None:
     steps = [step for numbers in refused.values() for step in _when(numbers, [_fail(errno.EACCES)])]
     local = [_argument(0), _Step(_EQUAL, _UNIX, 0, 3), _argument(1), _Step(_AND, _TYPE_MASK), _Step(_EQUAL, _SEQPACKET, 1, 0)]
     steps += _when(NETWORK["socket"], [*local, _fail(errno.EACCES), _allow()]) if waiting else []
-    kind = [_argument(1), _Step(_AND, _TYPE_MASK), _Step(_EQUAL, _STREAM, 2, 0), _Step(_EQUAL, _SEQPACKET, 1, 0)]
-    _install(steps + _when(_SOCKETPAIR, [*kind, _fail(errno.EACCES), _allow()]))
+    pair = [
+        _argument(0),
+        _Step(_EQUAL, _UNIX, 0, 4),
+        _argument(1),
+        _Step(_AND, _TYPE_MASK),
+        _Step(_EQUAL, _STREAM, 2, 0),
+        _Step(_EQUAL, _SEQPACKET, 1, 0),
+    ]
+    _install(steps + _when(_SOCKETPAIR, [*pair, _fail(errno.EACCES), _allow()]))
 
 
 def _when(numbers: tuple[int, int], steps: Sequence[_Step]) -> list[_Step]:
