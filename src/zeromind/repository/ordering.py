@@ -32,7 +32,7 @@ class Surroundings:
 
 
 def order_for(task: Task, plan: Plan, config: PoolConfig, surroundings: Surroundings) -> Order:
-    """The order for a task. Raises MODEL_FILE where its file is not to be had, MODEL_TYPE_NOT_ALLOWED."""
+    """The order for a task. Raises MODEL_FILE where its file is not to be had, MODEL_TYPE_NOT_ALLOWED, TASK_ATTRIBUTE."""
     trusted = plan.trusted
     roots = config.roots if plan.upload is None else (plan.upload.folder, *config.roots)
     path = locate(task.model_file, roots, trusted)
@@ -64,16 +64,20 @@ def order_for(task: Task, plan: Plan, config: PoolConfig, surroundings: Surround
         config.debug,
         config.confine,
         task.network if trusted else "auto",
-        _places(task.reads) if trusted else (),
-        _places(task.writes) if trusted else (),
+        _places("reads", task.reads) if trusted else (),
+        _places("writes", task.writes) if trusted else (),
         (task.memory_limit_bytes if trusted else 0) or config.memory_limit_bytes,
         surroundings.folder(),
         surroundings.environment,
     )
 
 
-def _places(paths: list[str]) -> tuple[str, ...]:
-    return tuple(str(Path(path).expanduser().resolve()) for path in paths)
+def _places(key: str, paths: list[str]) -> tuple[str, ...]:
+    try:
+        return tuple(str(Path(path).expanduser().resolve()) for path in paths)
+    except RuntimeError:  # there is no such user, or no home
+        text = f"the task key {key!r} has a path that begins with '~', and nobody knows whose home that is: write it in full"
+        raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, text, key) from None
 
 
 def _beneath(path: Path, folders: tuple[Path, ...]) -> bool:
