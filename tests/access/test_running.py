@@ -282,7 +282,7 @@ def test_t1_deeds_are_told_to_the_audit_log_and_nothing_secret(server, keys, tmp
         ("all", "POST /v2/systemsharedmemory/region/" + "a" * 165, "", lines[6]["result"]),
         ("anonymous", "POST /model/load", "", 403),
         ("manage", "RepositoryModelUnload", "sum", "OK"),
-        ("anonymous", "RepositoryModelUnload", "", "PERMISSION_DENIED"),
+        ("read", "RepositoryModelUnload", "", "PERMISSION_DENIED"),
         ("manage", "RepositoryModelUnload", "none", "NOT_FOUND"),
     ]
     assert {line["from"] for line in lines} == {"127.0.0.1"}
@@ -302,3 +302,10 @@ def test_t1_a_deed_is_told_also_if_its_client_does_not_wait_for_it(server, keys,
     assert [(line["who"], line["call"], line["model"], line["request"]) for line in lines] == [
         ("manage", "RepositoryModelLoad", name, "g2")
     ]
+
+
+def test_credentials_for_a_proxy_do_not_hide_the_key(server, keys):
+    proxy = {"Authorization": "Basic dTpw"}
+    assert server.get("/model/list", headers={**proxy, "X-API-Key": keys.texts["read"]}).status == 200
+    assert server.get("/model/list", headers={**proxy, "X-API-Key": "zm_no"}).status == 401
+    assert server.get("/model/list", headers=proxy).status == 401

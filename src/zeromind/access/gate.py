@@ -38,8 +38,10 @@ class Gate:
             return ANYONE
         key = api_key
         if authorization is not None:
-            kind, _, key = authorization.strip().partition(" ")
-            if kind.lower() != "bearer":
+            kind, _, rest = authorization.strip().partition(" ")
+            if kind.lower() == "bearer":
+                key = rest
+            elif key is None:  # else it is meant for a proxy in between
                 raise ZeroMindError(ErrorKind.UNAUTHENTICATED, "the header Authorization must be: Bearer <key>")
         return NOBODY if key is None else self._keyring.caller(key.strip())
 

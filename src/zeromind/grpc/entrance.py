@@ -55,12 +55,15 @@ class Entrance:
     def enter(self, fields: Fields, method: Method | None, address: str) -> Caller:
         """Who calls. Raises Fault: PERMISSION_DENIED for a host that is not ours or a page of another site, or what its key lacks."""
         scope = method.scope if method is not None else Scope.ANY
+        caller = self.gate.nobody
         try:
-            return self._caller(fields, scope)
+            caller = self._caller(fields, scope)
+            caller.check_scope(scope)
         except ZeroMindError as error:
             if method is not None and scope is Scope.MANAGE:
-                self._record(Deed("anonymous", address, method.name, "", _text(fields.get(b"x-request-id")) or ""), error, 0.0)
+                self._record(Deed(caller.name, address, method.name, "", _text(fields.get(b"x-request-id")) or ""), error, 0.0)
             raise Fault.of(error) from None
+        return caller
 
     def _caller(self, fields: Fields, scope: Scope) -> Caller:
         gate = self.gate
@@ -71,9 +74,7 @@ class Entrance:
             raise ZeroMindError(ErrorKind.PERMISSION_DENIED, refused)
         if scope is Scope.OPEN:
             return gate.nobody
-        caller = gate.caller(_text(fields.get(b"authorization")), _text(fields.get(b"x-api-key")))
-        caller.check_scope(scope)
-        return caller
+        return gate.caller(_text(fields.get(b"authorization")), _text(fields.get(b"x-api-key")))
 
     def deed(self, need: Need, name: str, message: Any, head: Head, reply: Reply) -> Reply:
         """Let a message in; where it is a deed, what this gives replies and tells the audit log. Raises PERMISSION_DENIED."""
