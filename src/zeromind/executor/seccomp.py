@@ -177,14 +177,8 @@ def close_network(waiting: bool) -> None:
     steps = [step for numbers in refused.values() for step in _when(numbers, [_fail(errno.EACCES)])]
     local = [_argument(0), _Step(_EQUAL, _UNIX, 0, 3), _argument(1), _Step(_AND, _TYPE_MASK), _Step(_EQUAL, _SEQPACKET, 1, 0)]
     steps += _when(NETWORK["socket"], [*local, _fail(errno.EACCES), _allow()]) if waiting else []
-    pair = [
-        _argument(0),
-        _Step(_EQUAL, _UNIX, 0, 4),
-        _argument(1),
-        _Step(_AND, _TYPE_MASK),
-        _Step(_EQUAL, _STREAM, 2, 0),
-        _Step(_EQUAL, _SEQPACKET, 1, 0),
-    ]
+    pair = [_argument(0), _Step(_EQUAL, _UNIX, 0, 4), _argument(1), _Step(_AND, _TYPE_MASK)]
+    pair += [_Step(_EQUAL, _STREAM, 2, 0), _Step(_EQUAL, _SEQPACKET, 1, 0)]
     _install(steps + _when(_SOCKETPAIR, [*pair, _fail(errno.EACCES), _allow()]))
 
 
