@@ -2,11 +2,14 @@
 
 import datetime as dt
 import os
+import shutil
 
 import pytest
 
+from zeromind.access import key_file
 from zeromind.access.keyring import Keyring
 from zeromind.access.keys import Keys, dump
+from zeromind.config import pool
 from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
 
 END = dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc)
@@ -111,3 +114,36 @@ def test_t1_a_new_key_of_the_same_name_does_not_stand_for_the_one_that_was_revok
     assert ring.look()
     assert not ring.holds(leaked)
     assert ring.holds(ring.caller(keys.texts["all"]))
+
+
+@pytest.mark.proves("T1")
+def test_t1_a_link_that_comes_to_lead_elsewhere_is_followed(keys, tmp_path):
+    """As secrets are renewed in a cluster: the folder of before vanishes."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "keys.json").write_bytes(keys.path.read_bytes())
+        (tmp_path / name / "keys.json").chmod(0o600)
+    (tmp_path / "now").symlink_to("old")
+    link = tmp_path / "link.json"
+    link.symlink_to("now/keys.json")
+    config = pool.read(None, {}, {"keys_file": str(link), "tls_certificate": str(link), "tls_key": str(link)})
+    assert (config.tls_certificate, config.tls_key) == (link, link), "as keys are"
+    ring = Keyring(config.keys_file)
+    key_file.change(tmp_path / "new" / "keys.json", lambda here: here.without("read"))
+    (tmp_path / "next").symlink_to("new")
+    (tmp_path / "next").replace(tmp_path / "now")
+    shutil.rmtree(tmp_path / "old")
+    assert ring.look()
+    refused(ring, keys.texts["read"])
+    assert ring.caller(keys.texts["all"])
+
+
+@pytest.mark.proves("T1")
+def test_t1_a_key_is_revoked_where_a_link_leads(keys, tmp_path):
+    link = tmp_path / "link.json"
+    link.symlink_to(keys.path)
+    ring = Keyring(keys.path)
+    key_file.change(link, lambda here: here.without("read"))
+    assert link.is_symlink()
+    assert ring.look()
+    refused(ring, keys.texts["read"])

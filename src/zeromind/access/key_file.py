@@ -28,6 +28,7 @@ def read(path: Path) -> Keys:
 
 def change(path: Path, change: Callable[[Keys], Keys]) -> None:
     """Change the keys of a file, which is made if it is not there; nobody ever sees half of it. Raises OSError, ValueError."""
+    path = path.resolve()  # a link stays one: a server may look at what it leads to
     with _alone(path):
         keys = change(read(path) if path.exists() else Keys())
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600

@@ -87,8 +87,11 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     for key in ("tls_key", "tls_client_ca"):
         if full[key] and not full["tls_certificate"]:
             raise ConfigError(key, "there is no TLS without 'tls_certificate': give that, too")
-    for key in ("state_dir", "trace_file", "keys_file", "tls_certificate", "tls_key", "tls_client_ca", "audit_file"):
+    for key in ("state_dir", "trace_file", "audit_file"):
         full[key] = (base / full[key]).resolve() if full[key] else None
+    # Not resolved: where a link leads is another file when these are renewed.
+    for key in ("keys_file", "tls_certificate", "tls_key", "tls_client_ca"):
+        full[key] = base / full[key] if full[key] else None
     return PoolConfig(**full, given=frozenset(values))
 
 
