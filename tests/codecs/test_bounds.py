@@ -12,7 +12,7 @@ from zeromind import strictjson
 from zeromind.codecs import arrays, generate, inflate, numbers, tensorflow_serving, zeromind
 from zeromind.codecs.oip import Codec
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.limits import BODY, JSON, TENSORS
+from zeromind.limits import BODY, JSON, MESSAGES, TENSORS
 from zeromind.regions import Regions
 from zeromind.tensors import Interface, ModelSpec, TensorSpec
 
@@ -74,6 +74,30 @@ def test_t21_lists_of_very_many_values_are_refused_at_once(text, spec):
     refused(Codec(interface, "m", Regions(False, 0)).decode, body)
     refused(tensorflow_serving.predict, b'{"instances": %b}' % text, interface)
     assert time.process_time() - begin < 6
+
+
+@pytest.mark.proves("T19", "T21", "F28")
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"outputs": [%b]' % b",".join([b'{"name":"x"}'] * (MESSAGES.fields + 1)),
+        b'"outputs": [%b]' % b",".join([b"{}"] * (MESSAGES.fields + 1)),
+        b'"parameters": {%b}' % b",".join(b'"%x":0' % at for at in range(MESSAGES.fields + 1)),
+        b'"else": [%b]' % b",".join([b'{"":"%b"}' % (b"\\" * 8)] * (MESSAGES.fields + 1)),
+    ],
+    ids=["outputs", "objects", "parameters", "what is not read"],
+)
+def test_t21_very_many_members_are_refused_before_they_are_made(more):
+    body = b'{"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}], %b}' % more
+    assert "has more than" in refused(Codec(ONE, "m", Regions(False, 0)).decode, body).message
+
+
+def test_what_looks_like_many_members_may_be_text():
+    interface = Interface(ModelSpec((TEXT,), (TEXT,), True), "test")
+    texts = ['{"a": :}'] * MESSAGES.fields
+    body = json.dumps({"inputs": [{"name": "x", "shape": [len(texts)], "datatype": "BYTES", "data": texts}]}).encode()
+    request, _ = Codec(interface, "m", Regions(False, 0)).decode(body)
+    assert request.inputs["x"].tolist() == [text.encode() for text in texts]
 
 
 def test_as_many_values_as_are_allowed():

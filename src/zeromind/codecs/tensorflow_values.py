@@ -93,8 +93,11 @@ def items(node: Node, what: str) -> list[Node]:
     """The items of a list; ``what`` names it where it is none, or has too many to be looked at one by one."""
     if not is_list(node):
         raise refused(f"{what} must be a list")
-    count = arrays.length(bytes(node)) if isinstance(node, msgspec.Raw) else 0
-    if count and count > JSON.values:
+    count = 0
+    if isinstance(node, msgspec.Raw):
+        text = bytes(node)
+        count = arrays.length(text) or text.count(b"{")  # where it is too long to be parsed for that, there may be very many objects
+    if count > JSON.values:
         raise refused(f"{what} has {count} items, more than {JSON.values}: send whole tensors as 'inputs', or several requests")
     return _LIST.decode(node) if isinstance(node, msgspec.Raw) else node
 
@@ -114,7 +117,7 @@ def objects(node: Node, what: str) -> list[dict[str, Node]]:
             raise refused(f"{what} must be a list of objects")
         return node
     text = bytes(node)
-    if text.count(b":") > JSON.values:
+    if max(text.count(b":"), text.count(b"{")) > JSON.values:
         raise refused(f"{what} has more than {JSON.values} values with names: send whole tensors as 'inputs', or several requests")
     try:
         found = _OBJECTS.decode(text)
