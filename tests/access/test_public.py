@@ -96,3 +96,12 @@ def test_t1_the_command_refuses_with_one_sentence(spawn):
 def test_settings_that_cannot_be_meant(tmp_path, key, value, reason):
     with pytest.raises(ConfigError, match=reason):
         pool.read(None, {}, {key: value}, tmp_path)
+
+
+def test_a_secret_where_models_can_read_it_is_told(configured, certificates, tmp_path, caplog):
+    (tmp_path / "roots").mkdir()
+    files = {"tls_certificate": certificates.server, "tls_key": certificates.server_key}
+    for roots, told in (([str(tmp_path / "roots")], False), ([str(tmp_path / "roots"), str(tmp_path)], True)):
+        caplog.clear()
+        Guard(configured(**files, roots=roots)).close()
+        assert ("keep it elsewhere" in caplog.text) == told

@@ -29,6 +29,10 @@ class Guard:
         self.gate = Gate(Hosts((config.host, *config.allowed_hosts)), keyring, config.allowed_origins)
         self.tls = Tls(config.tls_certificate, config.tls_key, config.tls_client_ca) if config.tls_certificate else None
         self.audit = Audit(config.audit_file)
+        secret = config.tls_key or config.tls_certificate
+        if secret is not None and any(secret.resolve().is_relative_to(root) for root in config.roots):
+            text = "the key of TLS, %s, lies beneath 'roots', where models and whoever loads them can read it: keep it elsewhere"
+            _log.warning(text, secret)
         self._clock: asyncio.TimerHandle | None = None
 
     def check(self, addresses: Iterable[str]) -> None:
