@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import http.client
 import json
+import logging
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ import psutil
 import pytest
 
 from zeromind.config import pool
+from zeromind.observe import log_settings
 from zeromind.server import Server
 
 pytest_plugins = ["promises"]
@@ -319,6 +321,7 @@ class Thread:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     def __enter__(self) -> Hosted:
+        self._level = logging.getLogger("zeromind").level
         self._thread.start()
         assert self._up.wait(WAIT_S)
         client = Hosted(self.server.url)
@@ -339,8 +342,17 @@ class Thread:
     def __exit__(self, *_) -> None:
         self._loop.call_soon_threadsafe(self.server.engine.stop)
         self._thread.join(WAIT_S)
+        self._forget_log_settings()
         assert not self._thread.is_alive()
         assert self.complaints == []
+
+    def _forget_log_settings(self) -> None:
+        """What a client has had logged or not, which holds for this process."""
+        logger = logging.getLogger("zeromind")
+        logger.setLevel(self._level)
+        for handler in (*logger.handlers, *logging.getLogger().handlers):
+            for gate in [gate for gate in handler.filters if isinstance(gate, log_settings._Gate)]:
+                handler.removeFilter(gate)
 
 
 def settings(folder, **keys):
