@@ -76,6 +76,9 @@ def test_any_other_json_is_refused_with_a_sentence(value):
         ({"created": "yesterday"}, "no time"),
         ({"expires": "2026-13-01"}, "no time"),
         ({"expires": ""}, "no time"),
+        ({"expires": 0}, "expires must be a string"),
+        ({"models": 0}, "models must be a list"),
+        ({"models": {}}, "models must be a list"),
         ({"expire": "2026-01-01"}, "nothing else"),
     ],
 )

@@ -65,10 +65,10 @@ class Keyring:
         return self._valid != before
 
     def _read(self) -> None:
+        self._keys = Keys()
         try:
             self._keys = key_file.read(self._path)
         except (OSError, ValueError) as error:
-            self._keys = Keys()
             _log.error("keys_file: %s cannot be used (%s): every key is refused until it can", self._path, _reason(error))
         else:
             _log.info("%s was read anew: %d keys", self._path, len(self._keys.all))

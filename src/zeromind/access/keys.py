@@ -153,10 +153,15 @@ def _key(place: int, entry: Any) -> Key:
     if entry.keys() - _FIELDS or not {"name", "sha256", "scopes", "created"} <= entry.keys():
         raise ValueError(f"keys[{place}] must have name, sha256, scopes and created, may have models and expires, and nothing else")
     name, models, expires = entry["name"], entry.get("models"), entry.get("expires")
-    for field, value in (("name", name), ("sha256", entry["sha256"]), ("created", entry["created"]), ("expires", expires or "")):
+    for field, value in (
+        ("name", name),
+        ("sha256", entry["sha256"]),
+        ("created", entry["created"]),
+        ("expires", "" if expires is None else expires),
+    ):
         if not isinstance(value, str):
             raise ValueError(f"keys[{place}].{field} must be a string")  # noqa: TRY004 - as above
-    for field, value in (("scopes", entry["scopes"]), ("models", models or [])):
+    for field, value in (("scopes", entry["scopes"]), ("models", [] if models is None else models)):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"keys[{place}].{field} must be a list of strings")
     return Key(
