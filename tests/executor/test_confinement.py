@@ -520,3 +520,35 @@ def test_a_deep_folder_of_a_worker_does_not_keep_it_from_ending(order, tmp_path)
         assert not list(tmp_path.glob("worker-*"))
 
     asyncio.run(main())
+
+
+@pytest.mark.proves("T5")
+def test_t5_a_worker_that_may_not_ask_for_one_step_takes_the_others():
+    """As root under a service manager that lets nobody touch capabilities."""
+    script = """
+        import errno
+        from zeromind.executor import confinement, seccomp
+        from zeromind.executor.confinement import Confinement
+        confinement._give_up_privileges()
+        seccomp.refuse({"capset": (126, 91)}, errno.EPERM)
+        confinement._KEPT = 0
+        Confinement("auto", "/usr/nowhere", "/usr/nowhere").apply()
+        print(confinement.found())
+        print(seccomp.available())
+        seccomp.refuse({"seccomp": (317, 277)}, errno.EPERM)
+        print(seccomp.available())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["{'files': False, 'network': False}", "True", "False"]
+    assert ("give_up_privileges: [Errno 1] capset" in done.stderr) == (os.geteuid() == 0)
+
+
+def test_a_worker_that_ends_while_it_loads_is_told_by_how_it_ended(order, tmp_path):
+    (tmp_path / "model" / "ends.py").write_text("import os; os._exit(7)")
+
+    async def main():
+        with pytest.raises(ZeroMindError, match="ended with status 7 while it loaded"):
+            async with started(order(tmp_path / "model" / "ends.py")):
+                pass
+
+    asyncio.run(main())

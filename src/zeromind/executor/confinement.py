@@ -200,16 +200,17 @@ def _give_up_privileges() -> None:
     if sys.platform != "linux":
         return
     library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):  # first: the other steps need it
+        raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
     # With others, root could look at other processes, confined or not (capabilities(7), CAP_PERFMON).
     header = struct.pack("=Ii", _CAPABILITIES, 0)
     held = ctypes.create_string_buffer(24)
     if library.capget(header, held):
         raise OSError(ctypes.get_errno(), "capget")
-    kept = [word & _KEPT for word in struct.unpack("=6I", held.raw)[:2]]
-    if library.capset(header, struct.pack("=6I", *kept, 0, 0, 0, 0)):
+    had = struct.unpack("=6I", held.raw)
+    kept = (had[0] & _KEPT, had[1] & _KEPT, 0, 0, 0, 0)
+    if kept != had and library.capset(header, struct.pack("=6I", *kept)):  # some services may not ask, and have none either
         raise OSError(ctypes.get_errno(), "capset")
-    if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
 
 
 def _python() -> Iterator[str]:

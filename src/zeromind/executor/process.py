@@ -154,8 +154,8 @@ class ProcessExecutor:
     def kill(self) -> None:
         """End the process at once; its batches are answered with WORKER_CRASHED."""
         self.alive = False
-        self._killed = True
-        if self._child is not None:
+        if self._child is not None and self._child.code is None:  # else it has ended by itself, and that is told
+            self._killed = True
             self._child.kill()
 
     async def stop(self) -> None:

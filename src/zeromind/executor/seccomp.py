@@ -13,12 +13,11 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 _ARCHITECTURES: Mapping[str, tuple[int, int, int]] = {"x86_64": (0xC000003E, 317, 0), "aarch64": (0xC00000B7, 277, 1)}
 """By the machine: the kernel's name of it, the number of seccomp() itself, and which of a call's two numbers is its own."""
 _X32 = 1 << 30
-_SET_MODE_FILTER, _IN_ALL_THREADS = 1, 1
+_SET_MODE_FILTER, _ASK_ACTION, _IN_ALL_THREADS = 1, 2, 1
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
@@ -143,13 +142,11 @@ class _Step:
 
 
 def available() -> bool:
-    """Whether filters can be set here, as far as the platform tells."""
-    return (
-        sys.platform == "linux"
-        and sys.maxsize > 1 << 32
-        and os.uname().machine in _ARCHITECTURES
-        and Path("/proc/sys/kernel/seccomp").exists()
-    )
+    """Whether filters can be set here: the kernel has them, and nothing around this process keeps it from asking."""
+    if sys.platform != "linux" or sys.maxsize <= 1 << 32 or os.uname().machine not in _ARCHITECTURES:
+        return False
+    number, action = ctypes.c_long(_ARCHITECTURES[os.uname().machine][1]), ctypes.byref(ctypes.c_uint32(_FAIL))
+    return int(ctypes.CDLL(None).syscall(number, ctypes.c_long(_ASK_ACTION), ctypes.c_long(0), action)) == 0
 
 
 def refuse(calls: Mapping[str, tuple[int, int]], error: int = errno.EPERM) -> None:
