@@ -225,6 +225,14 @@ def test_t5_a_closed_network_knows_no_socket(tried):
         canary.accept()[0].close()
 
 
+def test_with_the_network_go_the_certificates_that_the_environment_names(tried, tmp_path, monkeypatch):
+    (tmp_path / "ca.pem").write_text("ca")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    look = "open(os.environ['SSL_CERT_FILE']).read()"
+    assert tried(look) == ["ca"]
+    assert set(tried(look, network="closed")) <= REFUSED
+
+
 @pytest.mark.proves("T5")
 def test_t5_a_model_without_code_has_no_network_even_where_code_is_allowed(models):
     async def main():
@@ -481,7 +489,7 @@ def test_each_landlock_gives_up_all_that_it_knows(version, rights):
 
 
 @pytest.mark.proves("G16", "T3")
-def test_g16_a_model_that_has_become_a_link_is_not_followed(models, tmp_path):
+def test_g16_a_model_that_has_become_a_link_is_not_followed(models, tmp_path, caplog):
     (tmp_path / "root").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "model.onnx").write_bytes((models / "double.onnx").read_bytes())
@@ -495,7 +503,9 @@ def test_g16_a_model_that_has_become_a_link_is_not_followed(models, tmp_path):
                 async with started(Order({"id": "m", "model_file": file}, file, (str(tmp_path / "root"),))):
                     pass
 
-    asyncio.run(main())
+    with caplog.at_level("INFO"):
+        asyncio.run(main())
+    assert caplog.text.count("'reads', 'writes' and 'network' of its task") == 2
 
 
 @pytest.mark.proves("T5")

@@ -128,7 +128,7 @@ class Confinement:
     def _rules(self) -> Iterator[Rule]:
         for path in (*_SYSTEM, *_python()):
             yield Rule(path, RUN)
-        for path in (*_KNOWLEDGE, *(_KNOWLEDGE_OF_NETWORKS if self.network else ()), *self.reads):
+        for path in (*_KNOWLEDGE, *(_of_networks() if self.network else ()), *self.reads):
             yield Rule(path, LOOK)
         for path in _model(self.model, self.beside):
             yield Rule(path, LOOK, real=True)
@@ -221,6 +221,12 @@ def _python() -> Iterator[str]:
         mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", None)
         yield from mapping.values() if isinstance(mapping, dict) else ()
     yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+
+
+def _of_networks() -> Iterator[str]:
+    """What names hosts, and vouches for them, also where the environment says that it lies elsewhere."""
+    yield from _KNOWLEDGE_OF_NETWORKS
+    yield from filter(None, map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
 
 
 def _model(path: str, folders: bool) -> Iterator[str]:

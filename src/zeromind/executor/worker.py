@@ -44,6 +44,7 @@ _PR_SET_PDEATHSIG = 1
 """From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
 _Signals: TypeAlias = "queue.SimpleQueue[bool]"
 """Whether a stream's next answer is wanted, once for each."""
+_MORE = "what the worker may use beyond its model is said by 'reads', 'writes' and 'network' of its task"
 _TOO_LATE = ZeroMindError(ErrorKind.DEADLINE, "the request's time ran out before the model could begin")
 _Prepared: TypeAlias = "tuple[int, list[concurrent.futures.Future[Group]], int]"
 
@@ -98,10 +99,10 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
         skill = Skill(order, functools.partial(_admit, order))
     except ZeroMindError as error:
         known = error
-        if isinstance(error.__cause__, PermissionError) and order.confine != "off":
-            _log.error("%s; what the worker may use beyond its model is said by 'reads', 'writes' and 'network' of its task", error)
+        if _confined(order, error.__cause__):
+            _log.error("%s; %s", error, _MORE)
     except OSError as error:
-        _log.error("a file of the model cannot be read: %s", error)
+        _log.error("a file of the model cannot be read: %s%s", error, f"; {_MORE}" if _confined(order, error) else "")
         known = ZeroMindError(
             ErrorKind.LOAD_FAILED, f"a file of the model cannot be read ({error.strerror}): are its files whole, and no links?"
         )
@@ -113,6 +114,11 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
         return skill
     link.sendall(frames.pack({"fault": frames.fault_to_json(known)}))
     return None
+
+
+def _confined(order: Order, cause: BaseException | None) -> bool:
+    """Whether it may be for its confinement that something failed."""
+    return isinstance(cause, PermissionError) and order.confine != "off"
 
 
 def _admit(order: Order, code: bool) -> None:
