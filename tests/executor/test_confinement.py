@@ -433,6 +433,7 @@ def test_without_landlock_it_goes_as_far_as_it_can_unless_more_is_required(mode,
     assert "Landlock is not there to confine workers" in done.stdout, done
     assert done.returncode == (1 if mode == "require" else 0)
     assert ("any files, no network" in done.stdout) == (mode == "auto")
+    assert ("'zeromind check' tells what this system lacks" in done.stderr) == (mode == "require")
 
 
 def test_a_refusal_names_the_key_that_would_help(tmp_path, caplog):

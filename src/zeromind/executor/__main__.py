@@ -13,7 +13,8 @@ if __name__ == "__main__":
     try:
         Confinement.from_json(sys.argv[3]).apply()
     except OSError as error:
-        raise SystemExit(f"the worker cannot be confined, which 'confine' requires: {error.strerror}") from None
+        text = f"the worker cannot be confined, which 'confine' requires ({error.strerror})"
+        raise SystemExit(f"{text}: 'zeromind check' tells what this system lacks, 'auto' goes without that") from None
 
     from zeromind.executor import worker
 
