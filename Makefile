@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all faults faults-night lint format docs proto bench peers clean
+.PHONY: help setup serve test test-all faults faults-night audit lint format docs proto bench peers clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -47,6 +47,10 @@ lint: $(VENV)/.test ## check the style, the format and the types
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 
+audit: $(VENV)/.test ## look up known vulnerabilities of all that is installed
+	@$(BIN)/python -m pip install -qq pip-audit
+	@exec $(BIN)/pip-audit --skip-editable $(ARGS)
+
 format: $(VENV)/.test ## rewrite the code in the house's format, mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
@@ -76,12 +80,14 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo 'installing what the demo needs (a minute) …'
 	@$(BIN)/python -m pip install -qq --editable '.[demo]'
+	@$(BIN)/python -m compileall -q src  # workers are confined: they cannot keep what they compile
 	@touch $@
 
 # The extra `test` holds all that `demo` does, so one stamp speaks for both.
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo 'installing what the tests need (a few minutes) …'
 	@$(BIN)/python -m pip install -qq --editable '.[test]'
+	@$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
 
 # Triton's load generator: a program within older wheels of its client, which also wants a library of CUDA's, though no GPU.
