@@ -1,10 +1,12 @@
 """A worker process: its death is noticed, its memory comes back, it never outlives the server."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -537,3 +539,19 @@ def test_nothing_is_left_of_the_shared_memory(order):
         assert arena._map.closed, "nothing looks at it any more"
 
     asyncio.run(main())
+
+
+def test_the_memory_of_one_that_died_at_work_does_not_wait_for_the_garbage_collector(skill):
+    async def main():
+        made = executor(skill("os._exit(1)"))
+        await made.start(20)
+        memory = weakref.ref(made._arena)
+        assert (await send(made, x([1.0]))).kind is ErrorKind.WORKER_CRASHED
+        await made.stop()
+        assert memory() is None
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()

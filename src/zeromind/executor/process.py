@@ -380,7 +380,7 @@ class ProcessExecutor:
         self.alive = False
         if self._pulse is not None:
             self._pulse.stop()
-        self._layout = None  # its arrays look at the memory
+        self._layout = self._pulse = None  # they look at the memory
         if self._giving_back is not None:
             self._giving_back.cancel()
             self._giving_back = None
