@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zeromind.allowance import Allowance
 from zeromind.errors import ConfigError
 
 MOST_VALUE = 200
@@ -39,32 +40,12 @@ class Deed:
     request: str = ""
 
 
-class Rate:
-    """So many at once, and so many more each second."""
-
-    def __init__(self, burst: int, per_s: float, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._per_s = per_s
-        self._clock = clock
-        self._left = float(burst)
-        self._at = clock()
-
-    def spend(self) -> bool:
-        """Whether one more is within the rate."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 class Audit:
     """The log of one pool. Deeds that were refused have a rate of their own, so that they cannot crowd out the others."""
 
     def __init__(self, file: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = {True: Rate(500, 50, clock), False: Rate(50, 5, clock)}
+        self._clock = clock
+        self._allowances = {True: Allowance(50, clock()), False: Allowance(5, clock())}
         self._left_out = 0
         self._listener: logging.handlers.QueueListener | None = None
         self._waiting: queue.Queue[Any] = queue.Queue(_MOST_WAITING)
@@ -77,7 +58,7 @@ class Audit:
 
     def record(self, deed: Deed, result: str | int, *, done: bool, ms: float) -> None:
         """Note a deed, the status of its answer, and whether it was let in at all."""
-        if not self._rates[done].spend():
+        if not self._allowances[done].spend(self._clock()):
             self._left_out += 1
             return
         entry: dict[str, Any] = {"time": dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")}

@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from zeromind.grpc import head
-from zeromind.grpc.allowance import Allowance
+from zeromind.allowance import Allowance
 from zeromind.grpc.call import Call
 from zeromind.grpc.fields import Fields
 from zeromind.grpc.frame import CANCEL, ENHANCE_YOUR_CALM, BrokenError

@@ -197,8 +197,9 @@ class Dispatcher:
         staged = batches[0] is not batch
         batches.remove(batch)
         lane.rows -= batch.rows
-        if arrived - batch.begun > self._longest_s and not isinstance(outcome, ZeroMindError):
-            self._longest_s = arrived - batch.begun
+        took_s = arrived - batch.begun
+        if took_s > self._longest_s and not isinstance(outcome, ZeroMindError):
+            self._longest_s = took_s
         if batches:
             batches[0].begun = arrived
         if isinstance(outcome, ZeroMindError):

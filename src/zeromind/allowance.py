@@ -15,6 +15,9 @@ class Allowance:
 
     def spend(self, now: float) -> bool:
         """Use one; False when there is none left."""
-        self._left = min(self._most, self._left + (now - self._then) * self._rate) - 1
+        self._left = min(self._most, self._left + (now - self._then) * self._rate)
         self._then = now
-        return self._left >= 0
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
