@@ -92,6 +92,16 @@ def test_t21_very_many_members_are_refused_before_they_are_made(more):
     assert "has more than" in refused(Codec(ONE, "m", Regions(False, 0)).decode, body).message
 
 
+@pytest.mark.proves("T19")
+@pytest.mark.parametrize("where", [b'"parameters"', b'"\\u0070arameters"'])
+def test_t19_parameters_longer_than_any_may_be_are_not_opened(where):
+    lists = b",".join([b"[0]"] * 5_000_000)
+    body = b'{"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}], %b: {"a": [%b]}}' % (where, lists)
+    begin = time.process_time()
+    assert "parameters have more than" in refused(Codec(ONE, "m", Regions(False, 0)).decode, body).message
+    assert time.process_time() - begin < 0.5  # to make these lists takes a second and more
+
+
 def test_what_looks_like_many_members_may_be_text():
     interface = Interface(ModelSpec((TEXT,), (TEXT,), True), "test")
     texts = ['{"a": :}'] * MESSAGES.fields

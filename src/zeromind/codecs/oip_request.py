@@ -15,7 +15,7 @@ from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_answer import Asked
 from zeromind.codecs.oip_tensors import Bytes, Memory, check_shape, from_raw, pack_bytes, to_encoded, to_objects
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.limits import MESSAGES
+from zeromind.limits import MESSAGES, TENSORS
 from zeromind.tensors import InferRequest, Interface, Tensor, TensorSpec, Value
 
 LENGTH = "Inference-Header-Content-Length"
@@ -48,6 +48,18 @@ class _Request(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Request)
+
+
+class _Part(msgspec.Struct):
+    parameters: msgspec.Raw = _ABSENT
+
+
+class _Outline(_Part):
+    inputs: list[_Part] = []
+    outputs: list[_Part] | None = None
+
+
+_OUTLINER = msgspec.json.Decoder(_Outline)
 
 
 class _Rest:
@@ -116,6 +128,8 @@ def _parsed(text: Bytes) -> _Request:
     text = bytes(text)
     try:
         strictjson.check_members(text, MESSAGES.fields)
+        if len(text) > TENSORS.parameters and (b'"parameters"' in text or b"\\" in text):
+            _check_parameters(text)
         request = _DECODER.decode(text)
         # There are more colons where a key stands twice, but also in text and in what is not read.
         twice = arrays.repeated(text) if strictjson.has_more(text, b":", _members(request)) else ""
@@ -127,6 +141,14 @@ def _parsed(text: Bytes) -> _Request:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the key {twice!r} stands twice in one object of the body", twice)
     check_id(request.id)
     return request
+
+
+def _check_parameters(text: bytes) -> None:
+    """Raise ValueError for parameters longer than any may be, before anything is made of what is in them."""
+    outline = _OUTLINER.decode(text)
+    parts = (outline, *outline.inputs, *(outline.outputs or ()))
+    if sum(len(bytes(part.parameters)) for part in parts) > 2 * TENSORS.parameters:  # with their names and signs
+        raise ValueError(f"the parameters have more than {TENSORS.parameters} characters: send much data as inputs")
 
 
 def _members(request: _Request) -> int:

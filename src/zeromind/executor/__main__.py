@@ -5,11 +5,27 @@ It is confined first, while it has one thread and nothing but the standard libra
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 
 from zeromind.executor.confinement import Confinement
 
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
+
+
+def _die_with_the_server() -> None:
+    """Have the system end this process when the server dies: what holds the interpreter's lock lets no thread of ours do it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 if __name__ == "__main__":
+    _die_with_the_server()
     try:
         Confinement.from_json(sys.argv[3]).apply()
     except OSError as error:

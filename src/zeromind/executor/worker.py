@@ -40,8 +40,6 @@ _log = logging.getLogger(__name__)
 _GRACE_S = 2.0
 """How long a skill may take to close once the server has let go of it."""
 _READ_BYTES = 1 << 16
-_PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h. It means the death of the thread that started this process: the server's event loop."""
 _Signals: TypeAlias = "queue.SimpleQueue[bool]"
 """Whether a stream's next answer is wanted, once for each."""
 _MORE = "what the worker may use beyond its model is said by 'reads', 'writes' and 'network' of its task"
@@ -53,20 +51,10 @@ def main(link_descriptor: int, arena_descriptor: int) -> None:
     """Serve one skill over the inherited socket and arena."""
     # The terminal's Ctrl-C goes to the server, which lets accepted requests finish before it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_the_server()
     # A framework that prints must not write where the server's own output goes.
     os.dup2(2, 1)
     with socket.socket(fileno=link_descriptor) as link:
         serve(link, Arena(arena_descriptor))
-
-
-def _die_with_the_server() -> None:
-    """Have the system end this process when the server dies: a model that holds the GIL would not let ``_watch`` do it."""
-    if sys.platform == "linux":
-        with contextlib.suppress(ImportError, OSError, AttributeError):
-            import ctypes
-
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def serve(link: socket.socket, arena: Arena) -> None:

@@ -10,8 +10,8 @@ import functools
 import logging
 from typing import Any
 
-from zeromind.grpc import head
 from zeromind.allowance import Allowance
+from zeromind.grpc import head
 from zeromind.grpc.call import Call
 from zeromind.grpc.fields import Fields
 from zeromind.grpc.frame import CANCEL, ENHANCE_YOUR_CALM, BrokenError
