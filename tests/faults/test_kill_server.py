@@ -169,6 +169,20 @@ def test_f17_a_worker_that_only_begins_does_not_outlive_the_server(spawn, tmp_pa
         (tmp_path / "state" / "pool.sqlite3").unlink()
 
 
+@pytest.mark.proves("F17")
+def test_f17_a_worker_whose_lock_is_held_does_not_outlive_the_server(spawn, is_gone, waiting):
+    """No thread of it can see that the server has gone."""
+    server = spawn(tasks=[{"id": "lab", "model_file": "lab.py"}])
+    (worker,) = server.workers()
+    asking = threading.Thread(target=lambda: quietly(server.predict, "lab", {"order": ["hold:60"]}))
+    asking.start()
+    time.sleep(0.5)
+    server.process.kill()
+    server.wait()
+    waiting(lambda: is_gone(worker), GONE_S)
+    asking.join()
+
+
 def quietly(call, *arguments):
     with contextlib.suppress(OSError, http.client.HTTPException):
         call(*arguments)
