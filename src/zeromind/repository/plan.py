@@ -77,7 +77,6 @@ def changed(
     source = {**base.source, **news, "id": name}
     trusted = base.trusted and upload is None and news.keys() <= HARMLESS
     if not trusted:
-        check_words(news)
         source = {key: value for key, value in source.items() if key not in (*WORDS, "isolation")}
     if upload is not None:
         return Plan({**source, "model_file": keys.get("model_file", upload.model_file)}, trusted=False, upload=upload)
@@ -105,8 +104,7 @@ def _keys(name: str, config: Mapping[str, Any] | str, base: Base | None) -> dict
     keys.pop("name", None)
     if "id" in keys and keys["id"] != name:
         raise ZeroMindError(ErrorKind.TASK_ATTRIBUTE, "the task key 'id' cannot be changed: it is the model's name", "id")
-    if "allow_code" in keys:
-        check_words(keys)
+    check_words(keys)
     return keys
 
 
