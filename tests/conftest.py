@@ -105,6 +105,18 @@ class Skill:
         return {"pid": np.full(rows, os.getpid()), "batch": np.full(rows, rows), "echo": order}
 '''
 
+PICTURE = '''
+"""The mean of a picture."""
+
+
+class Skill:
+    inputs = {"picture": ("float32", [None, 4, 4, 1])}
+    outputs = {"mean": ("float32", [None])}
+
+    def predict(self, picture):
+        return picture.mean(axis=(1, 2, 3))
+'''
+
 KINDS = '''
 """Gives back what it gets, one input of each kind."""
 
@@ -200,7 +212,7 @@ def models(tmp_path_factory):
     """A folder with ``double.onnx``, the Python skills and the folder ``filters``; a pool's root in most tests."""
     folder = tmp_path_factory.mktemp("models")
     make_onnx(folder / "double.onnx", 2)
-    for name, text in {"sum": SUM, "slow": SLOW, "lab": LAB, "kinds": KINDS}.items():
+    for name, text in {"sum": SUM, "slow": SLOW, "lab": LAB, "kinds": KINDS, "picture": PICTURE}.items():
         (folder / f"{name}.py").write_text(text)
     (folder / "filters").mkdir()
     (folder / "filters" / "own.py").write_text(FILTERS)

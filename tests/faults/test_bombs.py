@@ -20,14 +20,6 @@ MIB = 1 << 20
 LIMIT = 16 * MIB
 CPU_S = 3.0
 """Of the server's processor for one bomb: what takes it to read as many bytes as are allowed, several times over."""
-PICTURE = """
-class Skill:
-    inputs = {"picture": ("float32", [None, 4, 4, 1])}
-    outputs = {"mean": ("float32", [None])}
-
-    def predict(self, picture):
-        return picture.mean(axis=(1, 2, 3))
-"""
 TASKS = [
     {"id": "sum", "model_file": "sum.py"},
     {"id": "open", "model_file": "open.py"},
@@ -160,7 +152,6 @@ BOMBS = {
 @pytest.mark.proves("G13", "T13", "T14", "T15", "T19", "T24", "F23", "F26", "F28")
 @pytest.mark.timeout(7200)
 def test_g13_bombs_are_refused_and_nobody_else_hears_of_them(spawn, models, size):
-    (models / "picture.py").write_text(PICTURE)
     (models / "open.py").write_text(OPEN)
     server = spawn(tasks=TASKS, max_body_bytes=LIMIT, filter_folders=[str(models / "filters")])
     process = psutil.Process(server.process.pid)

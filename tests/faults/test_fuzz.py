@@ -16,14 +16,6 @@ import pytest
 
 from faults import mutations
 
-PICTURE = """
-class Skill:
-    inputs = {"picture": ("float32", [None, 4, 4, 1])}
-    outputs = {"mean": ("float32", [None])}
-
-    def predict(self, picture):
-        return picture.mean(axis=(1, 2, 3))
-"""
 TASKS = [
     {"id": "sum", "model_file": "sum.py"},
     {"id": "kinds", "model_file": "kinds.py"},
@@ -219,7 +211,6 @@ def frame(kind, flags, stream_id, payload):
 @pytest.mark.proves("G12", "T15", "T16", "T18", "T20", "T24", "F21", "F23", "F24", "F27")
 @pytest.mark.timeout(14_400)
 def test_g12_no_request_is_a_fault_of_the_server(spawn, models, size):
-    (models / "picture.py").write_text(PICTURE)
     server = spawn(tasks=TASKS, max_body_bytes=MIB, filter_folders=[str(models / "filters")], model_types=["onnx", "python"])
     process = psutil.Process(server.process.pid)
     workers = sorted(server.workers())

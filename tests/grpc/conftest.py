@@ -27,18 +27,6 @@ class Skill:
         return {f"{kind}_out": value for kind, value in values.items()}
 '''
 
-PICTURE = '''
-"""The mean of a picture."""
-
-
-class Skill:
-    inputs = {"picture": ("float32", [None, 4, 4, 1])}
-    outputs = {"mean": ("float32", [None])}
-
-    def predict(self, picture):
-        return picture.mean(axis=(1, 2, 3))
-'''
-
 
 WORDS = '''
 """Gives back a text word by word."""
@@ -84,7 +72,6 @@ def free_port():
 @pytest.fixture(scope="package")
 def skills(models):
     (models / "every.py").write_text(EVERY)
-    (models / "picture.py").write_text(PICTURE)
     (models / "words.py").write_text(WORDS)
     (models / "count.py").write_text(COUNT)
     return models
