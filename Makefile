@@ -1,4 +1,4 @@
-# Two commands: `make serve` runs the demo, `make test` runs every test. `make` alone lists the others.
+# `make serve` runs the demo, `make test` every test, `make faults` what is promised when things go wrong; `make` alone lists the others.
 
 PYTHON ?= python3
 VENV ?= .venv

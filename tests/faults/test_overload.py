@@ -49,7 +49,7 @@ async def flood(server, seconds, clients, word):
 @pytest.mark.proves("F15", "G11")
 @pytest.mark.timeout(7200)
 def test_g11_ten_times_too_much_costs_nothing_but_refusals(spawn, size, tmp_path):
-    seconds = size(15, 3600)
+    seconds = size(30, 3600)
     late = tmp_path / "late"
     server = spawn(tasks=[LAB], max_queue=16)
 
