@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all faults faults-night audit lint format docs proto bench peers clean
+.PHONY: help setup serve test test-all faults faults-night audit lint format docs reference proto bench peers clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What another activated environment exports must not reach ours.
@@ -58,7 +58,11 @@ format: $(VENV)/.test ## rewrite the code in the house's format, mend what can b
 proto: $(VENV)/.test ## compile the gRPC messages anew
 	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto model_config.proto health.proto
 
-docs: $(VENV)/.test ## write docs/reference.md anew from the code
+docs: reference ## build the documentation into site/, a folder of pages; a broken link is an error
+	@exec $(BIN)/python -m mkdocs --quiet build --strict --clean
+	@echo 'site/index.html is the documentation'
+
+reference: $(VENV)/.test ## write docs/reference/ anew from the code, which is committed
 	@$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.bench ## measure everything, the installed peers beside it, and write docs/performance.md (20 minutes)
@@ -68,7 +72,7 @@ peers: $(BIN)/python ## install the servers that `make bench` compares with, in 
 	@exec $(BIN)/python benchmarks/peers/install.py $(ARGS)
 
 clean: ## remove the environment and whatever was built or cached; logs and state stay
-	@rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist site src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""docs/reference.md says what the code says: every key, route, error, adapter, filter and command."""
+"""The reference says what the code says: every key, route, error, adapter, filter and command."""
 
 import subprocess
 import sys
