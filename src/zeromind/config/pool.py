@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeromind import strictjson
+from zeromind.config.file import File
 from zeromind.config.options import POOL, Option, nearest
 from zeromind.errors import ConfigError
 
 _KNOWN: dict[str, Option] = {option.key: option for option in POOL}
-_MOST_BYTES = 16 << 20
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -66,14 +64,14 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
     ``flags`` holds only what was given. Raises ConfigError naming the key.
     """
     base = (working_dir or Path.cwd()).resolve()
-    values = {**(_from_file(file) if file else {}), **_from_environment(environ), **flags}
+    written = File.read(file) if file else File({}, "")
+    over = {**_from_environment(environ), **flags}
+    values = {**written.values, **over}
     for key, value in values.items():
-        if key not in _KNOWN:
-            near = nearest(key, POOL)
-            raise ConfigError(key, f"unknown key; did you mean {near!r}?" if near else f"unknown key; known are {', '.join(_KNOWN)}")
-        problem = _KNOWN[key].problem(value)
+        problem = _KNOWN[key].problem(value) if key in _KNOWN else _unknown(key)
         if problem:
-            raise ConfigError(key, problem)
+            line = 0 if key in over else written.line(key)
+            raise ConfigError(key, f"{problem} (line {line})" if line else problem)
     full = {key: values.get(key, option.default) for key, option in _KNOWN.items()}
     for key in ("roots", "code_roots"):
         full[key] = tuple((base / path).resolve() for path in full[key])
@@ -104,24 +102,14 @@ def _place(key: str, place: str, base: Path) -> str:
     return place
 
 
-def _from_file(file: Path) -> dict[str, Any]:
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigError("", f"the configuration {file} cannot be read: {error.strerror}") from None
-    if len(text) > _MOST_BYTES:
-        raise ConfigError("", f"the configuration {file} is larger than {_MOST_BYTES >> 20} MiB")
-    try:
-        data = strictjson.loads(text.removeprefix(codecs.BOM_UTF8))  # which some editors write
-    except ValueError as error:
-        raise ConfigError("", f"the configuration {file} is not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise ConfigError("", f"the configuration {file} must be a JSON object of keys, not {type(data).__name__}")
-    return data
+def _unknown(key: str) -> str:
+    near = nearest(key, POOL)
+    return f"unknown key; did you mean {near!r}?" if near else f"unknown key; known are {', '.join(_KNOWN)}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    from zeromind import strictjson
+
     values: dict[str, Any] = {}
     for option in POOL:
         text = environ.get(option.variable)
