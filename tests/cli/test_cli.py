@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 import signal
 import socket
 import threading
@@ -126,7 +127,32 @@ def test_two_models_of_one_name(run, tmp_path, models):
     code, text = run("serve", "double.onnx", tmp_path / "double.onnx")
     assert code == 2
     assert "'double'" in text
-    assert "rename" in text
+    assert "other=" in text
+
+
+def test_a_model_is_served_under_the_name_that_is_given(spawn, models):
+    pool = spawn(["serve", f"first={models / 'double.onnx'}", f"second={models / 'double.onnx'}"])
+    assert pool.ids() == ["first", "second"]
+
+
+def test_a_folder_with_nothing_but_a_model_is_served_as_the_model(spawn, models, tmp_path):
+    (tmp_path / "models" / "1").mkdir(parents=True)
+    shutil.copy(models / "double.onnx", tmp_path / "models" / "1" / "model.onnx")
+    (tmp_path / "models" / ".downloaded").touch()
+    pool = spawn(["serve", f"digits={tmp_path / 'models'}"])
+    assert pool.predict("digits", {"x": [[1, 2, 3, 4]]}).json["result"] == {"y": [[2, 4, 6, 8]]}
+
+
+def test_a_folder_that_is_a_model_is_left_as_it_is(tmp_path):
+    (tmp_path / "skill").mkdir()
+    (tmp_path / "skill" / "skill.py").touch()
+    assert tasks_of([("", tmp_path / "skill")], True)[0]["model_file"] == str(tmp_path / "skill")
+
+
+def test_a_name_that_cannot_be_one(run, models):
+    code, output = run("serve", "a/b=double.onnx")
+    assert code == 2
+    assert "'a/b' cannot be a model's name" in output
 
 
 @pytest.mark.parametrize(
@@ -142,7 +168,7 @@ def test_two_models_of_one_name(run, tmp_path, models):
 )
 def test_a_file_name_becomes_an_id_that_may_be_one(tmp_path, name, task):
     (tmp_path / name).write_text("")
-    (made,) = tasks_of((tmp_path / name,), False)
+    (made,) = tasks_of([("", tmp_path / name)], False)
     assert Task.parse(made).id == task
 
 

@@ -28,7 +28,7 @@ _console = Console(highlight=False)
 @click.option("--json", "as_json", is_flag=True, help="Print what /model/info would answer.")
 def inspect(model: Path, model_type: str, allow_code: bool, as_json: bool) -> None:
     """Show the inputs and outputs of MODEL, loaded in a scratch worker."""
-    task = {**tasks_of((model,), allow_code)[0], "model_type": model_type}
+    task = {**tasks_of([("", model)], allow_code)[0], "model_type": model_type}
     try:
         interface = asyncio.run(_load(task))
     except ZeroMindError as error:
