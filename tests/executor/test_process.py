@@ -320,17 +320,17 @@ def test_frames_larger_than_the_sockets_buffer_arrive(skill):
     async def main():
         made = executor(skill("time.sleep(0.2); return x + 1", OPEN))
         await made.start(20)
-        made._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        made._link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         count = 20_000
         first = send(made, x([[1]]))
         await asyncio.sleep(0.1)
         second = send(made, *(x([[number]]) for number in range(count)))
-        assert len(made._unsent) > 100_000
+        assert len(made._link._unsent) > 100_000
         assert (await first)[0].outputs["y"].tolist() == [[2]]
         third = send(made, x([[5]]))
         assert [int(answer.outputs["y"][0, 0]) for answer in await second] == list(range(1, count + 1))
         assert (await third)[0].outputs["y"].tolist() == [[6]]
-        assert not made._unsent
+        assert not made._link._unsent
         await made.stop()
 
     asyncio.run(main())
@@ -340,11 +340,11 @@ def test_a_death_with_a_frame_half_sent_is_noticed(skill):
     async def main():
         made = executor(skill("time.sleep(1); os._exit(1)", OPEN))
         await made.start(20)
-        made._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        made._link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         first = send(made, x([[1]]))
         await asyncio.sleep(0.1)
         second = send(made, *(x([[number]]) for number in range(20_000)))
-        assert made._unsent
+        assert made._link._unsent
         assert [(await one).kind for one in (first, second)] == [ErrorKind.WORKER_CRASHED] * 2
         await until(lambda: made.deaths)
         await made.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.diary import Diary
 from zeromind.executor.words import Words
 
 _OOM_SCORE = "500"
@@ -33,8 +35,15 @@ def unstartable(error: OSError) -> ZeroMindError:
 class Child:
     """One process. ``ended`` is done in the moment of its end, whatever the cause: its status, or less than zero the signal."""
 
-    def __init__(self, name: str, command: Sequence[str], descriptors: Sequence[int], environment: Mapping[str, str]) -> None:
-        """Start it; it inherits the descriptors. Raises OSError."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        descriptors: Sequence[int],
+        environment: Mapping[str, str],
+        diary: Diary | None = None,
+    ) -> None:
+        """Start it; it inherits the descriptors, and ``diary`` has what it says. Raises OSError."""
         self._loop = asyncio.get_running_loop()
         heard, said = os.pipe()
         try:
@@ -55,7 +64,7 @@ class Child:
         self._oom_kills = _oom_kills()
         with contextlib.suppress(OSError):  # where memory runs out, any worker is to go before the server does
             Path(f"/proc/{self.pid}/oom_score_adj").write_text(_OOM_SCORE)
-        self.words = Words(name, heard)
+        self.words = Words(name, heard, heard=functools.partial(diary.hear, self.pid) if diary is not None else None)
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self._watch()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import math
@@ -21,8 +20,10 @@ from zeromind.executor import environment, frames, layout
 from zeromind.executor.arena import KEPT_BYTES, SLOT_BYTES, SLOTS, Arena
 from zeromind.executor.child import Child, ending, unstartable
 from zeromind.executor.confinement import Confinement
+from zeromind.executor.diary import Diary
 from zeromind.executor.group import Answer, Group, cut, grouped, outcome
 from zeromind.executor.layout import Layout, Places
+from zeromind.executor.link import Link
 from zeromind.executor.order import Order
 from zeromind.executor.pulse import LOST_TICKS, STILL_TICKS, Pulse
 from zeromind.executor.wire import NoRoomError, Wire, is_partial, signal
@@ -36,7 +37,6 @@ Answered: TypeAlias = "Callable[[Sequence[Answer] | ZeroMindError], None]"
 _STOP_GRACE_S = 2.0
 _CEASED_S = 5.0
 """How long no large batch came when their memory goes back: to have it anew costs several times what it takes to fill it."""
-_READ_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,12 +51,13 @@ class _Running:
 class ProcessExecutor:
     """One worker process. ``on_room`` is called when it can take another batch, ``on_death`` once if it ends unasked."""
 
-    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None]) -> None:
+    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None], diary: Diary | None = None) -> None:
         self._order = order
+        self._diary = diary or Diary()
         self._on_room = on_room
         self._on_death = on_death
         self._child: Child | None = None
-        self._link: socket.socket | None = None
+        self._link: Link | None = None
         self._arena: Arena | None = None
         self._pulse: Pulse | None = None
         self._scratch: Path | None = None
@@ -64,8 +65,6 @@ class ProcessExecutor:
         self._layout: Layout | None = None
         self._free = list(range(SLOTS))
         self._running: dict[int, _Running] = {}
-        self._received = frames.Stream()
-        self._unsent = bytearray()
         self._large: dict[int, int] = {}  # how much of a slot large batches used
         self._lately: set[int] = set()
         self._giving_back: asyncio.TimerHandle | None = None
@@ -81,7 +80,7 @@ class ProcessExecutor:
         """Start the process and load the model. Raises what loading raised, LOAD_FAILED if the process died or took too long."""
         try:
             link = self._spawn()
-            message = frames.unpack(await asyncio.wait_for(self._order_load(link), timeout_s))
+            message = await asyncio.wait_for(link.load(self._order.to_json(), self._diary.reach), timeout_s)
         except BaseException as error:
             dying = isinstance(error, (EOFError, OSError, frames.FrameError)) and self._child is not None
             if dying and self._child is not None:
@@ -104,7 +103,7 @@ class ProcessExecutor:
         assert self._arena is not None, "it has started"  # noqa: S101 - a fault of ours
         self._layout = Layout(self._interface, self._arena.slots) if Layout.decides(self._interface) else None
         self.alive = True
-        asyncio.get_running_loop().add_reader(link, self._readable)
+        link.listen(self._readable)
         self._pulse = Pulse(self._arena.beats, self._felt)
         self._live_child.ended.add_done_callback(self._died)
         return self._interface
@@ -143,13 +142,13 @@ class ProcessExecutor:
             return
         self._free.pop()
         self._running[slot] = _Running(rows, end, answered, places)
-        self._write(frame)
+        self._live_link.write(frame)
 
     def go_on(self, wanted: bool) -> None:
         """Have the stream under way make its next response, or no more of them; asked once for each that came and is not final."""
         for slot in self._running:
             if self._link is not None:
-                self._write(signal(slot, wanted))
+                self._link.write(signal(slot, wanted))
 
     def kill(self) -> None:
         """End the process at once; its batches are answered with WORKER_CRASHED."""
@@ -186,70 +185,44 @@ class ProcessExecutor:
         assert self._child is not None, "it has started"  # noqa: S101 - a fault of ours
         return self._child
 
-    def _spawn(self) -> socket.socket:
+    @property
+    def _live_link(self) -> Link:
+        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
+        return self._link
+
+    def _spawn(self) -> Link:
         mine, theirs = socket.socketpair()
         try:
             with theirs:
-                mine.setblocking(False)
                 self._arena = Arena.create()
                 descriptors = theirs.fileno(), self._arena.descriptor
                 self._scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=self._order.scratch or None)).resolve()
                 cell = Confinement.of(self._order, self._scratch).to_json()
                 command = sys.executable, *environment.PROGRAM, *map(str, descriptors), cell
-                self._child = Child(str(self._order.task["id"]), command, descriptors, environment.of_worker(self._order, self._scratch))
+                surroundings = environment.of_worker(self._order, self._scratch)
+                self._child = Child(str(self._order.task["id"]), command, descriptors, surroundings, self._diary)
         except BaseException:
             mine.close()
             raise
-        self._link = mine
-        return mine
-
-    async def _order_load(self, link: socket.socket) -> bytes:
-        await asyncio.get_running_loop().sock_sendall(link, frames.pack(self._order.to_json()))
-        return await _read(link, frames.unpack_prefix(await _read(link, frames.PREFIX.size)))
-
-    def _write(self, frame: bytes) -> None:
-        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
-        if self._unsent:
-            self._unsent += frame
-            return
-        try:
-            sent = self._link.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # it has died: the reader notices
-        if sent < len(frame):
-            self._unsent += frame[sent:]
-            asyncio.get_running_loop().add_writer(self._link, self._writable)
-
-    def _writable(self) -> None:
-        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
-        with contextlib.suppress(OSError):
-            del self._unsent[: self._link.send(self._unsent)]
-        if not self._unsent:
-            asyncio.get_running_loop().remove_writer(self._link)
+        self._link = Link(mine)
+        return self._link
 
     def _readable(self) -> bool:
         """Deliver what has come; whether more may come."""
-        assert self._link is not None, "it has started"  # noqa: S101 - a fault of ours
         try:
-            data = self._link.recv(_READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
+            received = self._live_link.receive()
+            for frame in received or ():
+                self._deliver(frame)
+        except EOFError:
             self._disconnect()
             asyncio.get_running_loop().call_later(_STOP_GRACE_S, self.kill)  # it may have let go by itself, and go on
             return False
-        try:
-            for frame in self._received.cut(data):
-                self._deliver(frame)
         except frames.FrameError:
             _log.exception("the worker of model %r gave no readable answer and is ended", self._order.task["id"])
             self._disconnect()
             self.kill()
-        return self._link is not None
+            return False
+        return received is not None and self._link is not None
 
     def _lay(self, slot: int, batch: Sequence[InferRequest], rows: int, places: Places, until: float) -> tuple[bytes, int]:
         inputs, _, end = places
@@ -373,9 +346,6 @@ class ProcessExecutor:
         """Let go of the socket and the memory. Answers that were received before are delivered already."""
         link, self._link = self._link, None
         if link is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(link)
-            loop.remove_writer(link)
             link.close()
         self.alive = False
         if self._pulse is not None:
@@ -387,14 +357,3 @@ class ProcessExecutor:
         arena, self._arena = self._arena, None
         if arena is not None:
             arena.close()
-
-
-async def _read(link: socket.socket, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = bytearray()
-    while len(data) < size:
-        part = await loop.sock_recv(link, min(_READ_BYTES, size - len(data)))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)

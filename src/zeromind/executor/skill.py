@@ -23,6 +23,7 @@ from zeromind.executor.group import Group
 from zeromind.executor.guard import guarded
 from zeromind.executor.labels import labels_of
 from zeromind.executor.order import Order
+from zeromind.executor.stages import told
 from zeromind.filters import base as filters
 from zeromind.plugins import Plugins
 from zeromind.tensors import Encoded, Interface, ModelSpec, Parameter, Run, Tensor, TensorSpec, Value, find
@@ -33,8 +34,11 @@ _FAILED = "the model failed on this input"
 class Skill:
     """One model with its filters. Loading raises ZeroMindError; ``run`` never raises: faults are in what it gives."""
 
-    def __init__(self, order: Order, admitted: Callable[[bool], None] | None = None) -> None:
-        """Load it; ``admitted`` is told whether the file carries code, before anything of it is loaded."""
+    def __init__(self, order: Order, admitted: Callable[[bool], None] | None = None, reached: Callable[[str], None] | None = None) -> None:
+        """Load it; ``admitted`` is told whether the file carries code, before anything of it is loaded, ``reached`` of each stage.
+
+        The latter is for a process of its own: imports are watched.
+        """
         task = Task.parse(order.task)
         plugins = Plugins(order.adapter_folders, order.filter_folders)
         file = ModelFile(Path(order.model_file))
@@ -46,8 +50,13 @@ class Skill:
         inputs, outputs = spec_file.beside(file)
         inputs, outputs = task.inputs or inputs, task.outputs or outputs
         source = Source(file, inputs, outputs, task.device, order.threads, order.allow_code, task.options, task.max_batch_size)
-        self._adapter: Adapter = guarded(ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source)
+        with told(reached, tuple(adapter_class.needs)):
+            self._adapter: Adapter = guarded(
+                ErrorKind.LOAD_FAILED, f"the {adapter_class.name} adapter cannot load it", adapter_class, source
+            )
         try:
+            if reached is not None and task.samples:
+                reached("trying the samples")
             self._finish(task, order, plugins)
         except BaseException:
             self._adapter.close()

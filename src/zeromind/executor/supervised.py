@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.backoff import Backoff
+from zeromind.executor.diary import Diary
 from zeromind.executor.order import Order
 from zeromind.executor.process import Answered, ProcessExecutor
 from zeromind.executor.thread import ThreadExecutor
@@ -25,19 +26,20 @@ class SupervisedExecutor:
     ``on_room`` is called when it can take another batch, ``on_trouble`` when ``trouble`` has become another.
     """
 
-    def __init__(self, order: Order, isolation: str, load_timeout_s: float) -> None:
+    def __init__(self, order: Order, isolation: str, load_timeout_s: float, diary: Diary | None = None) -> None:
         self._order = order
         self._make = EXECUTORS[isolation]
         self._load_timeout_s = load_timeout_s
+        self._diary = diary or Diary()
         self._backoff = Backoff()
         self._reviving: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = self._pausing = False
         self.on_room: Callable[[], None] = _nothing
         self.on_trouble: Callable[[], None] = _nothing
         self.restarts = 0
         self.trouble: ZeroMindError | None = None
         """Why no request should be left to it at present: it died again and again."""
-        self.current = self._make(order, self._has_room, self._died)
+        self.current = self._make(order, self._has_room, self._died, self._diary)
 
     async def start(self) -> Interface:
         """Start for the first time. Raises what loading raised."""
@@ -90,6 +92,13 @@ class SupervisedExecutor:
         return self.current.pid
 
     @property
+    def state(self) -> str:
+        """``ready``, ``starting``, or ``waiting`` for its next start after it has died."""
+        if self.current.alive:
+            return "ready"
+        return "waiting" if self._pausing else "starting"
+
+    @property
     def free(self) -> Mapping[str, bool]:
         """What it can do that a confined process cannot (``confinement.found``)."""
         return self.current.free
@@ -109,9 +118,13 @@ class SupervisedExecutor:
             pause_s = self._backoff.died(self.current.served)
             if self._backoff.broken:
                 self._set_trouble(fault, pause_s)
+            if fault is not None:
+                self._diary.failed(fault)
+            self._pausing = True
             await asyncio.sleep(pause_s)
+            self._pausing = False
             self.restarts += 1
-            self.current = self._make(self._order, self._has_room, self._died)
+            self.current = self._make(self._order, self._has_room, self._died, self._diary)
             try:
                 await self.start()
             except ZeroMindError as error:

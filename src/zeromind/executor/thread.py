@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import psutil
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.diary import Diary
 from zeromind.executor.group import Group, grouped, outcome
 from zeromind.executor.order import Order
 from zeromind.executor.process import Answered
@@ -32,7 +33,8 @@ _STOP_GRACE_S = 2.0
 class ThreadExecutor:
     """One skill in one thread. A model that crashes here takes the server with it; one that hangs keeps its thread, and is replaced."""
 
-    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None]) -> None:
+    def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None], diary: Diary | None = None) -> None:
+        del diary  # what it writes, the server writes
         self._order = order
         self._on_room = on_room
         self._on_death = on_death

@@ -8,7 +8,9 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from zeromind.executor.diary import MOST_LINES
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +26,19 @@ _MOST_READS = 64
 
 
 class Words:
-    """Reads the descriptor of a pipe until it is closed. ``last`` holds the lines that came last."""
+    """Reads the descriptor of a pipe until it is closed. ``last`` holds the lines that came last, ``heard`` is told of them."""
 
-    def __init__(self, name: str, descriptor: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        descriptor: int,
+        clock: Callable[[], float] = time.monotonic,
+        heard: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
         os.set_blocking(descriptor, False)
         self._name = name
         self._clock = clock
+        self._heard = heard
         self._descriptor = descriptor
         self._loop = asyncio.get_running_loop()
         self._rest = b""
@@ -66,7 +75,10 @@ class Words:
         if parts:
             for part in parts[: self._told(len(parts))]:
                 _log.info("%s: %s", self._name, _text(part))
-            self.last.extend(map(_text, parts[-KEPT_LINES:]))
+            texts = [_text(part) for part in parts[-MOST_LINES:]]
+            self.last.extend(texts[-KEPT_LINES:])
+            if self._heard is not None:
+                self._heard(texts)
 
     def _told(self, count: int) -> int:
         """How many of so many lines more may reach the log."""

@@ -84,7 +84,7 @@ def _kind(skill: Skill) -> type[_Loop]:
 def _loaded(link: socket.socket, order: Order) -> Skill | None:
     """The skill, or nothing once the other side has been told why there is none."""
     try:
-        skill = Skill(order, functools.partial(_admit, order))
+        skill = Skill(order, functools.partial(_admit, order), lambda stage: link.sendall(frames.pack({"stage": stage})))
     except ZeroMindError as error:
         known = error
         if _confined(order, error.__cause__):
