@@ -99,7 +99,8 @@ def test_labels_and_filters_and_devices_are_told():
     assert config["output"][0]["label_filename"]
     assert not oip_model.config(task(), interface())["output"][0]["label_filename"]
     assert json.loads(config["parameters"]["input_filters"]["string_value"]) == uses
-    assert oip_model.config(task(input_filters=uses), served.bare)["parameters"] == {}
+    assert Interface.from_json(json.loads(config["parameters"]["interface"]["string_value"])) == served
+    assert oip_model.config(task(input_filters=uses), served.bare)["parameters"].keys() == {"interface"}
     assert (config["instance_group"][0]["kind"], config["instance_group"][0]["gpus"]) == ("KIND_GPU", [1])
     assert oip_model.config(task(device="cpu"), served)["instance_group"][0]["kind"] == "KIND_CPU"
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from zeromind.codecs.oip_model import INTERFACE
 from zeromind.errors import ErrorKind, ZeroMindError
 
 _ADAPTERS = {"onnxruntime": "onnx", "onnxruntime_onnx": "onnx"}
@@ -50,7 +51,7 @@ def task_keys(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
     if news.get("instance_group"):
         keys |= _instances(_entries(news, "instance_group"))
     keys |= _batching(_fields(news, "dynamic_batching"))
-    keys |= {name: _parameter(name, value) for name, value in _fields(news, "parameters").items()}
+    keys |= {name: _parameter(name, value) for name, value in _fields(news, "parameters").items() if name != INTERFACE}
     return keys
 
 

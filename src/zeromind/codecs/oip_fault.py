@@ -5,6 +5,9 @@ from __future__ import annotations
 from zeromind.codecs.oip_model import VERSION
 from zeromind.errors import ErrorKind, ZeroMindError
 
+KIND = "Error-Kind"
+"""The header, in lower case the metadata, that names a fault's ErrorKind: statuses and codes are shared by several."""
+
 
 def sentence(error: ZeroMindError) -> str:
     """The fault's sentence; of a model that is not there the one that Triton's clients know."""

@@ -27,6 +27,8 @@ EXTENSIONS = (
     "logging",
 )
 """What the server metadata names: the extensions of the protocol that are served."""
+INTERFACE = "interface"
+"""The parameter of a configuration that holds the ``Interface``, whole: aliases, filters, media types and labels too."""
 VERSION = "1"
 """The only version of every model."""
 
@@ -93,7 +95,7 @@ def config(task: Served, interface: Interface) -> dict[str, Any]:
         "default_model_filename": "",
         "cc_model_filenames": {},
         "metric_tags": {},
-        "parameters": _filters(task, interface),
+        "parameters": _parameters(task, interface),
         "model_warmup": [],
     }
     if batches:
@@ -154,9 +156,9 @@ def _batching(task: Served) -> dict[str, Any]:
     }
 
 
-def _filters(task: Served, interface: Interface) -> dict[str, Any]:
-    """The task's filters, each list as JSON text; none for whoever looks at the model without them."""
-    if not interface.filtered:
-        return {}
-    sides = {side: task.source[side] for side in ("input_filters", "output_filters") if task.source.get(side)}
-    return {side: {"string_value": json.dumps(uses)} for side, uses in sides.items()}
+def _parameters(task: Served, interface: Interface) -> dict[str, Any]:
+    """As JSON text what Triton's configuration has no place for: the interface, and the task's filters where it is offered with them."""
+    told: dict[str, Any] = {INTERFACE: interface.to_json()}
+    if interface.filtered:
+        told |= {side: task.source[side] for side in ("input_filters", "output_filters") if task.source.get(side)}
+    return {name: {"string_value": json.dumps(value)} for name, value in told.items()}

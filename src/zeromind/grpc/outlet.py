@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from zeromind.codecs import oip_fault
 from zeromind.grpc.call import Call
 from zeromind.grpc.encoding import ENCODINGS, deflated, framed
 from zeromind.grpc.frame import NO_ERROR
@@ -82,6 +83,8 @@ class Outlet:
     def refuse(self, call: Call, fault: Fault) -> None:
         """End an answer at once, with a status that is not OK."""
         fields = [(b"grpc-status", b"%d" % fault.code), (b"grpc-message", quoted(fault.message))]
+        if fault.kind:
+            fields.append((oip_fault.KIND.lower().encode(), fault.kind.encode()))
         if not call.started:
             fields = [_STATUS, _TYPE, *fields]
         if fault.code is Code.UNIMPLEMENTED:

@@ -90,17 +90,18 @@ TABLE: dict[ErrorKind, Code] = {
 
 
 class Fault(Exception):  # noqa: N818 - it is what a call is answered with, no error of ours
-    """The end of a call that is not OK: its code and its sentence."""
+    """The end of a call that is not OK: its code, its sentence, and the name of its ErrorKind where it has one."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, kind: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.kind = kind
 
     @classmethod
     def of(cls, error: ZeroMindError) -> Fault:
         """A known fault of the pool in gRPC's terms."""
-        return cls(TABLE[error.kind], oip_fault.sentence(error))
+        return cls(TABLE[error.kind], oip_fault.sentence(error), error.kind.name)
 
 
 def quoted(message: str) -> bytes:

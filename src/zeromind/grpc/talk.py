@@ -195,6 +195,8 @@ def _failed(request_id: str, error: ZeroMindError | Fault) -> list[bytes]:
     """A ``ModelStreamInferResponse`` that says what went wrong with a request."""
     sentence = error.message if isinstance(error, Fault) else oip_fault.sentence(error)
     inner = (field(3, request_id.encode()) if request_id else b"") + _FINAL
+    if isinstance(error, ZeroMindError):
+        inner += field(4, field(1, b"error_kind") + field(2, field(3, error.kind.name.encode())))
     return [field(1, sentence[: ANSWERS.message].encode("utf-8", "replace")) + field(2, inner)]
 
 

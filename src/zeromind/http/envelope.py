@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from zeromind.codecs import oip_fault
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.limits import ANSWERS
 
@@ -119,6 +120,7 @@ def _text(value: str, most: int = ANSWERS.param) -> str:
 
 def fields(error: ZeroMindError) -> bytes:
     """The header lines of a fault's answer."""
+    lines = FIELDS + b"%b: %b\r\n" % (oip_fault.KIND.encode(), error.kind.name.encode())
     if error.kind is ErrorKind.UNAUTHENTICATED:
-        return FIELDS + b"WWW-Authenticate: %b\r\n" % CHALLENGE.encode()
-    return FIELDS + b"Retry-After: %d\r\n" % RETRY_AFTER_S if error.kind in RETRYABLE else FIELDS
+        return lines + b"WWW-Authenticate: %b\r\n" % CHALLENGE.encode()
+    return lines + b"Retry-After: %d\r\n" % RETRY_AFTER_S if error.kind in RETRYABLE else lines

@@ -107,7 +107,7 @@ class GenerateStream(_Generating):
             if not begun:
                 raise
             fault = error if isinstance(error, ZeroMindError) else self._known(500, error)
-            self.write(b"data: %b\n\n" % self.encode_error(fault))
+            self.write(b"data: %b\n\n" % (self.encode_error(fault)[:-1] + b',"kind":"%b"}' % fault.kind.name.encode()))
 
 
 ROUTES: tuple[type[Handler], ...] = (Generate, GenerateStream)

@@ -26,7 +26,7 @@ import tornado.web
 
 from zeromind import strictjson
 from zeromind.access.scope import Caller, Scope
-from zeromind.codecs import finite
+from zeromind.codecs import finite, oip_fault
 from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
@@ -154,6 +154,7 @@ class Handler(tornado.web.RequestHandler):
         cause = kwargs.get("exc_info", (None, None, None))[1]
         error = cause if isinstance(cause, ZeroMindError) else self._known(status_code, cause)
         self.set_status(self.status_of(error))
+        self.set_header(oip_fault.KIND, error.kind.name)
         if error.kind in envelope.RETRYABLE:
             self.set_header("Retry-After", str(envelope.RETRY_AFTER_S))
         if error.kind is ErrorKind.UNAUTHENTICATED:
