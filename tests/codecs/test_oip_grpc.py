@@ -10,9 +10,8 @@ from tritonclient.grpc import service_pb2 as pb
 from zeromind import datatypes
 from zeromind.codecs import oip_frame
 from zeromind.codecs import oip_grpc as codec
-from zeromind.codecs import oip_tensors as tensors
 from zeromind.codecs.oip_parameters import selection
-from zeromind.codecs.oip_tensors import pack_bytes, unpack_bytes
+from zeromind.codecs.oip_raw import pack_bytes, unpack_bytes
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Encoded, InferResponse, Interface, ModelSpec, Run, TensorSpec
 
@@ -239,7 +238,7 @@ def test_the_highest_classes_with_their_labels():
 
 
 def codec_items(response, count):
-    return tensors.unpack_bytes(response.raw_output_contents[0], count)
+    return unpack_bytes(response.raw_output_contents[0], count)
 
 
 def test_tensors_in_shared_memory():
@@ -383,7 +382,7 @@ def unlike(**changes):
         (unlike(output=1), interface()),
         (unlike(integers=1), interface()),
         (request(bytes(2), "BOOL"), interface("BOOL")),
-        (request(tensors.pack_bytes([b"a", b"b"]), "BYTES"), interface("BYTES")),
+        (request(pack_bytes([b"a", b"b"]), "BYTES"), interface("BYTES")),
         (request(bytes(4), "BF16"), interface("BF16")),
     ],
 )

@@ -8,7 +8,7 @@ from multiprocessing import shared_memory
 import numpy as np
 import pytest
 
-from zeromind.codecs.oip_tensors import pack_bytes
+from zeromind.codecs.oip_raw import pack_bytes
 
 SAMPLES = '''
 """Says what it got, in bytes that are no text where it is asked to."""

@@ -15,7 +15,8 @@ import orjson
 from zeromind.codecs import arrays, oip_request
 from zeromind.codecs.oip_answer import Answer, Asked
 from zeromind.codecs.oip_parameters import selection
-from zeromind.codecs.oip_tensors import PLAIN, Bytes, Memory, Span
+from zeromind.codecs.oip_raw import PLAIN, Bytes, Span
+from zeromind.codecs.oip_tensors import Memory
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, Value, find
 
 _MOST_HEADS = 256

@@ -13,7 +13,8 @@ from zeromind.codecs import finite
 from zeromind.codecs.inputs import refused
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import PLAIN, Bytes, Memory, to_raw
+from zeromind.codecs.oip_raw import PLAIN, Bytes, to_raw
+from zeromind.codecs.oip_tensors import Memory
 from zeromind.tensors import InferResponse, Interface, Tensor
 
 _MOST_HEADS = 64

@@ -15,7 +15,7 @@ import numpy as np
 
 from zeromind.codecs import protobuf
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import PLAIN, Span
+from zeromind.codecs.oip_raw import PLAIN, Span
 from zeromind.codecs.protobuf import field, varint
 from zeromind.tensors import InferRequest, InferResponse, Interface, TensorSpec, Value, find
 

@@ -15,7 +15,8 @@ from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_frame import output
 from zeromind.codecs.oip_outputs import offered, put
 from zeromind.codecs.oip_parameters import selection
-from zeromind.codecs.oip_tensors import Memory, check_datatype, check_shape, from_raw, to_encoded, to_objects, to_raw
+from zeromind.codecs.oip_raw import check_datatype, check_shape, from_raw, to_objects, to_raw
+from zeromind.codecs.oip_tensors import Memory, to_encoded
 from zeromind.codecs.protobuf import Schema, count, field, varint
 from zeromind.limits import MESSAGES
 from zeromind.tensors import InferRequest, InferResponse, Interface, Tensor, Value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from zeromind.codecs.classification import classify
 from zeromind.codecs.inputs import refused
 from zeromind.codecs.oip_parameters import Wanted
-from zeromind.codecs.oip_tensors import Bytes, Memory, to_wire
+from zeromind.codecs.oip_raw import Bytes
+from zeromind.codecs.oip_tensors import Memory, to_wire
 from zeromind.tensors import InferResponse, Interface, Tensor
 
 

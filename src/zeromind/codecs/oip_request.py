@@ -13,7 +13,8 @@ from zeromind import strictjson
 from zeromind.codecs import arrays, numbers, oip_parameters
 from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_answer import Asked
-from zeromind.codecs.oip_tensors import Bytes, Memory, check_shape, from_raw, pack_bytes, to_encoded, to_objects
+from zeromind.codecs.oip_raw import Bytes, check_shape, from_raw, pack_bytes, to_objects
+from zeromind.codecs.oip_tensors import Memory, to_encoded
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.limits import MESSAGES, TENSORS
 from zeromind.tensors import InferRequest, Interface, Tensor, TensorSpec, Value

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from zeromind import datatypes
-from zeromind.codecs import oip_tensors as tensors
+from zeromind.codecs import oip_raw as tensors
 from zeromind.errors import ErrorKind, ZeroMindError
 
 pytestmark = pytest.mark.proves("F25", "F23")
