@@ -250,7 +250,9 @@ def filters() -> Iterator[str]:
 
 def command_line() -> Iterator[str]:
     yield from ("# Commands",)
-    for name, command in commands.commands.items():
+    everything = click.Context(commands)
+    for name in commands.list_commands(everything):
+        command = commands.get_command(everything, name)
         context = click.Context(command, info_name=f"zeromind {name}", max_content_width=100, terminal_width=100)
         yield from ("", f"## `zeromind {name}`", "", "```", command.get_help(context), "```")
 
