@@ -151,6 +151,31 @@ POOL: tuple[Option, ...] = (
         flag=True,
     ),
     Option("audit_file", "string", "", "File for a line of JSON on each load, drop, stop and the like; empty = the log alone.", flag=True),
+    Option(
+        "access_log",
+        "string",
+        "",
+        "File for a line on each answered request; - = standard output; empty = none. SIGHUP, or another file of its name, opens it anew.",
+        flag=True,
+    ),
+    Option(
+        "log_format", "string", "text", "How the log and the access log are written: text, or JSON.", flag=True, choices=("text", "json")
+    ),
+    Option(
+        "otlp_endpoint",
+        "string",
+        "",
+        "URL of an OpenTelemetry collector that takes traces over HTTP, such as 'http://127.0.0.1:4318'; empty = none.",
+        flag=True,
+    ),
+    Option(
+        "trace_ratio",
+        "number",
+        0.01,
+        "Which part of the requests that come without a trace begin one; those that come with one go by what it says.",
+        least=0,
+        most=1,
+    ),
     Option("max_body_bytes", "int", BODY.size, "Largest request body, in bytes; larger ones get 413.", least=1),
     Option("max_queue", "int", 1024, "Most requests that may wait for one model; more get 503.", least=1, most=1 << 20),
     Option("max_queue_bytes", "int", 256 << 20, "Most bytes that requests waiting for one model may hold; more get 503.", least=1),
@@ -193,7 +218,7 @@ TASK: tuple[Option, ...] = (
     Option("model_file", "string", None, "Path of the model's file or folder."),
     Option("input_filters", "filters", {}, "Filters by input name, applied in order."),
     Option("output_filters", "filters", {}, "Filters by output name, applied in order."),
-    Option("inputs", "tensors", [], "The model's inputs, where its file does not tell: first dimension = batch, null = any size."),
+    Option("inputs", "tensors", [], "The model's inputs, where its file does not tell: first dimension = batch; null, or -1, = any size."),
     Option("outputs", "tensors", [], "The model's outputs, likewise."),
     Option("labels", "labels", {}, "Names of the classes, by output: a list, or the path of a text file with one on each line."),
     Option(

@@ -14,6 +14,7 @@ from zeromind.errors import ConfigError
 
 _KNOWN: dict[str, Option] = {option.key: option for option in POOL}
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
+_URL = re.compile(r"https?://[!-~]+")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -43,6 +44,10 @@ class PoolConfig:
     tls_key: Path | None
     tls_client_ca: Path | None
     audit_file: Path | None
+    access_log: str
+    log_format: str
+    otlp_endpoint: str
+    trace_ratio: float
     max_body_bytes: int
     max_queue: int
     max_queue_bytes: int
@@ -87,6 +92,10 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
             raise ConfigError(key, "there is no TLS without 'tls_certificate': give that, too")
     for key in ("state_dir", "trace_file", "audit_file"):
         full[key] = (base / full[key]).resolve() if full[key] else None
+    if full["access_log"] not in ("", "-"):
+        full["access_log"] = str(base / full["access_log"])
+    if full["otlp_endpoint"] and not _URL.fullmatch(full["otlp_endpoint"]):
+        raise ConfigError("otlp_endpoint", f"{full['otlp_endpoint']!r} is no URL: write one such as 'http://127.0.0.1:4318'")
     # Not resolved: where a link leads is another file when these are renewed.
     for key in ("keys_file", "tls_certificate", "tls_key", "tls_client_ca"):
         full[key] = base / full[key] if full[key] else None
