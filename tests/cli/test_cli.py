@@ -13,7 +13,7 @@ import pytest
 import zeromind
 from zeromind import plugins
 from zeromind.cli import commands
-from zeromind.cli.serve import tasks_of
+from zeromind.cli.named import tasks_of
 from zeromind.config.task import Task
 
 LAB = {"id": "lab", "model_type": "python", "model_file": "lab.py", "allow_code": True}

@@ -25,7 +25,10 @@ _console = Console(highlight=False)
 def adapters(file: Path | None, as_json: bool) -> None:
     """List the adapters: what each serves, which version of its framework is installed, and what to install where none is.
 
-    With -c also those of the configuration's adapter_folders.
+    \b
+    zeromind adapters
+    zeromind adapters --json
+    zeromind adapters -c pool.toml   with those of its adapter_folders
     """
     folders = settings.read(file, {}).adapter_folders if file else ()
     known = importlib.metadata.packages_distributions()

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from zeromind.cli import results, settings
+from zeromind.cli import results, settings, suggestions
 from zeromind.cli.measuring import Measuring
 from zeromind.client.address import Address
 from zeromind.client.call import Call
@@ -55,7 +55,7 @@ def _headers(_context: click.Context, _option: click.Parameter, lines: tuple[str
 
 @click.command()
 @click.argument("url")
-@click.argument("model")
+@click.argument("model", shell_complete=suggestions.models)
 @click.option("--rate", "rates", metavar="N[,N…]", callback=_rates, help="Requests per second; several are measured one after the other.")
 @click.option("--arrivals", type=click.Choice(KINDS), default="poisson", show_default=True, help="How they are spread over time.")
 @click.option("--closed", is_flag=True, help="A closed loop instead: each of the connections sends again when it has its answer.")

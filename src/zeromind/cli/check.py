@@ -30,9 +30,13 @@ _console = Console(highlight=False)
 def check(file: Path | None) -> None:
     """Try a configuration: every key, filter and handler, the files of keys and certificates, every model loaded in a scratch worker.
 
+    \b
+    zeromind check                 pool.toml, or configs/model_pool_config.json
+    zeromind check -c other.toml
+
     Says what is wrong with which key; exits 1 if anything is.
     """
-    file = file or settings.DEFAULT_FILE
+    file = settings.wanted(file)
     config = settings.read(file, {})
     _tell_confinement(config)
     problems = [*_guards(config), *_handlers(config), *asyncio.run(_tasks(config))]

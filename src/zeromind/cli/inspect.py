@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zeromind import datatypes
-from zeromind.cli.serve import tasks_of
+from zeromind.cli import suggestions
+from zeromind.cli.named import tasks_of
 from zeromind.codecs import zeromind as codec
 from zeromind.config import pool
 from zeromind.errors import ZeroMindError
@@ -23,11 +24,17 @@ _console = Console(highlight=False)
 
 @click.command()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.option("--model-type", default="", help="Adapter to use instead of the recognised one.")
+@click.option("--model-type", default="", shell_complete=suggestions.adapters, help="Adapter to use instead of the recognised one.")
 @click.option("--allow-code", is_flag=True, help="The file is trusted: load it even if its format can run code.")
 @click.option("--json", "as_json", is_flag=True, help="Print what /model/info would answer.")
 def inspect(model: Path, model_type: str, allow_code: bool, as_json: bool) -> None:
-    """Show the inputs and outputs of MODEL, loaded in a scratch worker."""
+    """Show the inputs and outputs of MODEL, loaded in a scratch worker.
+
+    \b
+    zeromind inspect model.onnx
+    zeromind inspect iris.pkl --allow-code   a pickle that you trust
+    zeromind inspect bert/ --json            as /model/info answers
+    """
     task = {**tasks_of([("", model)], allow_code)[0], "model_type": model_type}
     try:
         interface = asyncio.run(_load(task))

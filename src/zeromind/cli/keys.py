@@ -127,9 +127,7 @@ def _path(keys_file: Path | None, file: Path | None) -> Path:
     """The file that is asked for, or the configuration's."""
     if keys_file is not None:
         return keys_file
-    if file is None and settings.DEFAULT_FILE.is_file():
-        file = settings.DEFAULT_FILE
-    found = settings.read(file, {}).keys_file
+    found = settings.read(file or settings.found(), {}).keys_file
     if found is None:
         raise click.UsageError("which file? Give --file keys.json, or set 'keys_file' in the configuration")
     return found

@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from zeromind.cli import settings
+from zeromind.cli import settings, suggestions
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=suggestions.models)
 @click.argument("data", required=False)
 @click.option(
     "-f",
@@ -28,7 +28,7 @@ from zeromind.cli import settings
     help="A picture or a JSON file to send as the body.",
 )
 @settings.key
-@click.option("--url", default="http://127.0.0.1:5885", show_default=True, help="Where the server is.")
+@click.option("--url", default=settings.DEFAULT_URL, show_default=True, help="Where the server is.")
 @click.option("--timeout", default=60.0, show_default=True, help="How long to wait, in seconds.")
 def predict(  # noqa: PLR0913 - each is an argument or an option of the command line
     *, model: str, data: str | None, files: tuple[Path, ...], key: str | None, url: str, timeout: float

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zeromind.config import pool
 from zeromind.config.options import POOL
 from zeromind.errors import ConfigError
 
+if TYPE_CHECKING:
+    from zeromind.config.pool import PoolConfig
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_FILE = Path("configs/model_pool_config.json")
+FILES = (Path("pool.toml"), Path("configs/model_pool_config.json"))
+"""Where a configuration is looked for: what ``zeromind init`` writes, and the original's place."""
+DEFAULT_URL = "http://127.0.0.1:5885"
 _TYPES: dict[str, Any] = {"int": int, "string": str}
 
 
@@ -39,8 +43,21 @@ def config_file(function: F) -> F:
         "--config-file",
         "file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help=f"The pool's configuration, JSON.  [default: {DEFAULT_FILE}]",
+        help=f"The pool's configuration, in JSON or, as *.toml, in TOML.  [default: {' or '.join(map(str, FILES))}]",
     )(function)
+
+
+def found() -> Path | None:
+    """The configuration of the working directory."""
+    return next((file for file in FILES if file.is_file()), None)
+
+
+def wanted(file: Path | None) -> Path:
+    """The configuration that is named, or that of the working directory. Ends the command where there is none."""
+    file = file or found()
+    if file is None:
+        raise click.UsageError(f"there is no {' and no '.join(map(str, FILES))} here: 'zeromind init' writes a pool.toml; or give -c FILE")
+    return file
 
 
 def key(function: F) -> F:
@@ -59,9 +76,12 @@ def bearer(key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def read(file: Path | None, given: dict[str, Any]) -> pool.PoolConfig:
+def read(file: Path | None, given: dict[str, Any]) -> PoolConfig:
     """The settings from file, environment and flags. Ends the command with one line if they cannot be used."""
+    from zeromind.config import pool  # which completion and help do without
+
     try:
         return pool.read(file, os.environ, {key: value for key, value in given.items() if value is not None})
     except ConfigError as error:
-        raise click.ClickException(f"{f'{file}: ' if file else ''}{error}") from None
+        named = file and str(file) not in str(error)
+        raise click.ClickException(f"{f'{file}: ' if named else ''}{error}") from None
