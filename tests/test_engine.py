@@ -453,7 +453,7 @@ def test_a_request_behind_a_hang_is_answered_in_its_own_time(pool, beside):
 def test_nothing_keeps_an_answers_memory(thread_server):
     """Answers lie in memory that belongs to the next batch: whoever looks at it longer would see that one's."""
     with thread_server(tasks=[SUM]) as pool:
-        arena = pool.server.engine.registry.get("sum")._workers[0].current._arena
+        arena = pool.server.engine.registry.get("sum").workers[0].current._arena
         for _ in range(3):
             assert pool.predict("sum", ROW).json["result"] == {"sum": [6]}
         kept = asyncio.run_coroutine_threadsafe(pool.server.engine.infer("sum", lambda _: row(1)), pool.loop).result(10)
@@ -524,7 +524,7 @@ def test_a_pool_that_stops_before_its_models_have_loaded_leaves_no_worker(config
         engine = Engine(configured(tasks=[{**SLOW, "load_s": 30}, SUM]))
         engine.start()
         await asyncio.sleep(0.4)
-        pids = [worker.current.pid for model in engine.registry.models() for worker in model._workers]
+        pids = [worker.current.pid for model in engine.registry.models() for worker in model.workers]
         await asyncio.wait_for(engine.close(), 10)
         assert len(pids) == 2
         assert all(is_gone(pid) for pid in pids)

@@ -7,17 +7,21 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from zeromind import scratch
 from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.host import Host
+from zeromind.observe import histogram
 from zeromind.observe.log_settings import LogSettings
 from zeromind.observe.trace import Trace
+from zeromind.plugins import Plugins
 from zeromind.regions import Regions
-from zeromind.repository import plan
+from zeromind.repository import description, plan
+from zeromind.repository.description import Held
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
@@ -45,6 +49,7 @@ class Engine:
         self._sweeping: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
+        self.host = Host(Plugins(config.adapter_folders, config.filter_folders))
         self.logging = LogSettings()
         self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
         self._watchers: set[Callable[[], None]] = set()
@@ -99,7 +104,11 @@ class Engine:
         now = time.monotonic()
         if model.open is not None:
             return _submit(model, decode, now, reply, streaming)
-        model.early.enter(nbytes)
+        try:
+            model.early.enter(nbytes)
+        except ZeroMindError as error:
+            model.statistics.failed(0.0, error.kind.name)
+            raise
         submitting = asyncio.create_task(self._submit_late(model, decode, now, reply, streaming))
         submitting.add_done_callback(lambda _: model.early.leave(nbytes))  # also of a task that is cancelled before its first step
         return Late(submitting)
@@ -136,7 +145,7 @@ class Engine:
         """Submit once the model has loaded; what goes wrong is the answer."""
         self._active += 1
         try:
-            await model.ready(came + model.timeout_s)
+            await _loaded(model, came)
             return _submit(model, decode, came, reply, streaming)
         except ZeroMindError as error:
             reply(error)
@@ -181,6 +190,22 @@ class Engine:
         """What a model has done, or each that is ready: entries of ``model_stats`` of the statistics extension. Raises MODEL_NOT_FOUND."""
         models = [self.registry.get(model_id)] if model_id else [model for model in self.registry.models() if model.open]
         return [{"name": model.task.id, "version": VERSION, **model.told()} for model in models]
+
+    async def describe(self, sees: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """All that there is to say of each model that ``sees`` is true of, as ``repository.description`` has it."""
+        models = [model for model in self.registry.models() if sees(model.task.id)]
+        held = await asyncio.to_thread(Held.of, models)
+        described = [description.described(model, one) for model, one in zip(models, held, strict=True)]
+        return described + [known for known in self.registry.remembered() if sees(known["id"])]
+
+    def activity(self, models: Iterable[Model]) -> dict[str, Any]:
+        """What models have done since they were loaded, and do: by id, beside the ``time`` in seconds and the ``bounds`` of buckets."""
+        done = {model.task.id: {**model.statistics.activity(), "queue": model.waiting, "running": model.running} for model in models}
+        return {"time": time.monotonic(), "bounds": histogram.BOUNDS, "models": done}
+
+    def log(self, model_id: str) -> list[dict[str, Any]]:
+        """The last lines of a model's workers, of dead ones too, oldest first: ``{"time", "pid", "text"}``. Raises MODEL_NOT_FOUND."""
+        return [line._asdict() for line in self.registry.diary(model_id).lines]
 
     def stop(self) -> None:
         """Ask the pool to stop: from now on it is not ready, and accepts nothing new unless it has ``pre_stop_s`` for that."""
@@ -279,6 +304,15 @@ class Late:
             entry.go_on()
 
 
+async def _loaded(model: Model, came: float) -> None:
+    """Wait with a request until its model has loaded. Raises its load error, MODEL_NOT_FOUND if it is being dropped, DEADLINE."""
+    try:
+        await model.ready(came + model.timeout_s)
+    except ZeroMindError as error:
+        model.statistics.failed(time.monotonic() - came, error.kind.name)
+        raise
+
+
 def _submit(
     model: Model, decode: Callable[[Interface], InferRequest], came: float, reply: Callable[[Answer], None], streaming: bool
 ) -> Entry:
@@ -297,8 +331,9 @@ def _submit(
             return dispatcher.submit(request, came + limit_s, reply, came)
         single = Single(model.task.id, reply)
         single.submitted = dispatcher.submit(request, came + limit_s, single.answer, came)
-    except Exception:
-        model.statistics.failed(time.monotonic() - came)
+    except Exception as error:
+        kind = error.kind if isinstance(error, ZeroMindError) else ErrorKind.PREDICT_UNKNOWN
+        model.statistics.failed(time.monotonic() - came, kind.name)
         raise
     return single.submitted
 

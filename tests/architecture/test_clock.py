@@ -13,6 +13,7 @@ WALL = {
 TOLD = {
     "zeromind.access.audit": "when something was done, for people to read",
     "zeromind.access.keyring": "keys expire by the calendar",
+    "zeromind.executor.diary": "what happened to workers, for people to read",
     "zeromind.cli.keys": "when a key was made, and keys expire by the calendar",
     "zeromind.http.head": "Tornado's log of requests",
     "zeromind.observe.log_settings": "when something was logged",

@@ -100,7 +100,7 @@ def serve(pool, makers, tmp_path):
 
 def workers(served):
     """The processes of a model."""
-    return {worker.pid for worker in served.pool.server.engine.registry.get(served.id)._workers if worker.pid and worker.current.alive}
+    return {worker.pid for worker in served.pool.server.engine.registry.get(served.id).workers if worker.pid and worker.current.alive}
 
 
 def answers(served):

@@ -42,7 +42,7 @@ def test_info_lists_the_options_that_were_given(thread_server):
 
 def test_info_system_tells_of_the_host(pool):
     data = pool.get("/info/system").json
-    assert set(data) == {"id", "cpu_usage", "memory", "python"}
+    assert {"id", "cpu_usage", "memory", "python"} <= set(data)
     assert data["id"] == 7
     assert 0 <= data["cpu_usage"] <= 100
     assert {"total", "available", "percent", "used", "free"} <= set(data["memory"])

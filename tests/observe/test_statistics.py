@@ -57,7 +57,7 @@ def test_sums_are_those_of_what_came(runs):
 
 def test_faults_count_apart():
     made = Statistics()
-    made.failed(0.5)
+    made.failed(0.5, "DEADLINE")
     stats = made.to_json()["inference_stats"]
     assert (stats["fail"], stats["success"]["count"]) == ({"count": 1, "ns": 500_000_000}, 0)
 
@@ -65,7 +65,7 @@ def test_faults_count_apart():
 def test_responses_of_streams_are_told_by_number():
     made = Statistics()
     for number in range(2):
-        made.responded(number, Run(1, 0.25, 0.0, 0.5))
+        made.responded(number, Run(1, 0.25, 0.0, 0.5), 0.5)
     made.ended(2, "empty_response")
     made.ended(1, "cancel")
     told = made.to_json()["response_stats"]
@@ -77,7 +77,7 @@ def test_responses_of_streams_are_told_by_number():
 def test_an_endless_stream_is_told_in_bounded_room():
     made = Statistics()
     for number in range(5000):
-        made.responded(number, Run(1, 0.0))
+        made.responded(number, Run(1, 0.0), 0.0)
     told = made.to_json()["response_stats"]
     assert len(told) == 1001
     assert sum(entry["success"]["count"] for entry in told.values()) == 5000

@@ -26,7 +26,7 @@ def pool(configured):
             try:
                 return await body(registry)
             finally:
-                pids = [worker.current.pid for model in registry.models() for worker in model._workers]
+                pids = [worker.current.pid for model in registry.models() for worker in model.workers]
                 await asyncio.wait_for(registry.close(), 10)
                 run.pids = pids
 
@@ -95,7 +95,7 @@ def test_a_drop_while_loading_cancels_the_load(pool, is_gone):
     async def body(registry):
         loading = asyncio.create_task(registry.load({**SLOW, "load_s": 30}, trusted=False))
         await asyncio.sleep(0.3)
-        (worker,) = registry.get("slow")._workers
+        (worker,) = registry.get("slow").workers
         pid = worker.current.pid
         await asyncio.wait_for(registry.drop("slow"), 5)
         with pytest.raises(ZeroMindError) as caught:
@@ -192,7 +192,7 @@ def test_closing_ends_what_runs_at_once(pool, is_gone):
 def test_closing_ends_a_drop_that_waits_for_what_runs(pool, is_gone):
     async def body(registry):
         model = await registry.load(LAB, trusted=False)
-        (worker,) = model._workers
+        (worker,) = model.workers
         runs = asyncio.create_task(ask(model, "sleep:20", timeout_s=20))
         await asyncio.sleep(0.1)
         drop = asyncio.create_task(registry.drop("lab"))
@@ -213,7 +213,7 @@ def test_closing_while_a_model_loads_ends_its_worker(pool, is_gone):
     async def body(registry):
         body.loading = asyncio.create_task(registry.load({**SLOW, "load_s": 30}, trusted=False))
         await asyncio.sleep(0.3)
-        (worker,) = registry.get("slow")._workers
+        (worker,) = registry.get("slow").workers
         await registry.close()
         assert is_gone(worker.current.pid)
         with pytest.raises(ZeroMindError):
@@ -227,7 +227,7 @@ def test_a_load_that_is_cancelled_at_any_moment_leaves_no_worker(pool, is_gone, 
     async def body(registry):
         loading = asyncio.create_task(registry.load(SUM, trusted=False))
         await asyncio.sleep(0)
-        (worker,) = registry.get("sum")._workers
+        (worker,) = registry.get("sum").workers
         await asyncio.sleep(pause)
         if loading.cancel():
             await asyncio.gather(loading, return_exceptions=True)
@@ -247,7 +247,7 @@ def test_a_model_that_cannot_be_remembered_is_not_served(pool, is_gone):
     async def body(registry):
         loading = asyncio.create_task(registry.load(SUM, trusted=False, remember=True))
         await asyncio.sleep(0)
-        (worker,) = registry.get("sum")._workers
+        (worker,) = registry.get("sum").workers
         with pytest.raises(ZeroMindError, match="disk is full"):
             await loading
         assert registry.models() == []

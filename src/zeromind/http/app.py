@@ -15,7 +15,19 @@ from zeromind import plugins
 from zeromind.config.pool import PoolConfig
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
-from zeromind.http import generate, health, oip, oip_memory, oip_models, oip_repository, oip_settings, openapi, tensorflow_serving, zeromind
+from zeromind.http import (
+    generate,
+    health,
+    info,
+    oip,
+    oip_memory,
+    oip_models,
+    oip_repository,
+    oip_settings,
+    openapi,
+    tensorflow_serving,
+    zeromind,
+)
 from zeromind.http.entrance import Entrance
 from zeromind.http.handler import Handler, NotFound, Preflight, Refusal
 from zeromind.http.oip_handler import OipNotFound
@@ -25,6 +37,7 @@ _access = logging.getLogger("zeromind.access")
 
 BUILT_IN: tuple[type[Handler], ...] = (
     *zeromind.ROUTES,
+    *info.ROUTES,
     *health.ROUTES,
     *oip.ROUTES,
     *generate.ROUTES,

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeromind.config.options import TASK, Option
-from zeromind.http import envelope, oip_schemas, tensorflow_schemas
+from zeromind.http import envelope, info_schemas, oip_schemas, tensorflow_schemas
 from zeromind.http.schema import ANYTHING, NUMBER, STRING, TRUTH, WHOLE, by_name, named, record, several
 
 
 def named_schemas() -> dict[str, Any]:
     """Those of every dialect."""
-    return {**_zeromind(), **oip_schemas.schemas(), **tensorflow_schemas.schemas()}
+    return {**_zeromind(), **info_schemas.schemas(), **oip_schemas.schemas(), **tensorflow_schemas.schemas()}
 
 
 def _zeromind() -> dict[str, Any]:
@@ -30,12 +30,6 @@ def _zeromind() -> dict[str, Any]:
             id=WHOLE,
             options=record({"model_types": several(STRING)}, debug=TRUTH),
             version=several(WHOLE, minItems=3, maxItems=3),
-        ),
-        "System": record(
-            id=WHOLE,
-            cpu_usage={**NUMBER, "description": "percent"},
-            memory=by_name(NUMBER, description="bytes, and `percent`"),
-            python={"type": "array", "description": "version"},
         ),
         "Task": record(
             id=STRING, model_type=STRING, model_file=STRING, input_filters={"type": "object"}, output_filters={"type": "object"}

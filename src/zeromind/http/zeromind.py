@@ -1,12 +1,9 @@
-"""0Mind's own dialect: the ten requests."""
+"""0Mind's own dialect: the original's requests, but what it tells of the host (``http.info``)."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-import psutil
 
 import zeromind
 from zeromind.access.scope import Scope
@@ -44,22 +41,6 @@ class Info(Handler):
         if config.insecure:
             options["insecure"] = True
         self.send({"service": "ModelPool", "id": config.id, "options": options, "version": VERSION})
-
-    post = get
-
-
-class InfoSystem(Handler):
-    """What the host has."""
-
-    route = "/info/system"
-    summary = "Processor, memory and Python of the host."
-    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
-    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("System")))
-
-    def get(self) -> None:
-        """Processor use in percent since the last such request, memory in bytes, Python's version."""
-        memory = psutil.virtual_memory()._asdict()
-        self.send({"id": self.engine.config.id, "cpu_usage": psutil.cpu_percent(), "memory": memory, "python": list(sys.version_info)})
 
     post = get
 
@@ -229,7 +210,7 @@ class CommandStop(Handler):
 
 
 ROUTES: tuple[type[Handler], ...] = (
-    Info, InfoSystem, InfoTask, InfoTasks, ModelList, ModelInfo, ModelLoad, ModelDrop, ModelPredict, CommandStop
+    Info, InfoTask, InfoTasks, ModelList, ModelInfo, ModelLoad, ModelDrop, ModelPredict, CommandStop
 )  # fmt: skip
 
 

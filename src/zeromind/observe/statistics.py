@@ -2,20 +2,26 @@
 
 Seconds are summed as they come and told in nanoseconds. For each request ``success`` or ``fail`` is the whole time from its coming to
 its answer; ``queue``, ``compute_input``, ``compute_infer`` and ``compute_output`` are that time's parts, its decoding and encoding aside:
-waiting, the model's inputs (filters, joining, copying), the model, and its outputs.
+waiting, the model's inputs (filters, joining, copying), the model, and its outputs. Each is also counted in a histogram.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from zeromind.observe.histogram import BOUNDS, Histogram
 from zeromind.tensors import Run
 
 _MOST_RESPONSES = 1000
 """A stream's responses beyond are counted with the one that has this number."""
+STAGES = ("request", "queue", "input", "model", "output")
+"""The whole of a request, and its parts."""
+CANCELLED = "CANCELLED"
+"""The failure of a request whose client did not wait; any other has the name of its ErrorKind."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,9 +65,13 @@ class Statistics:
     """Of one model since it was loaded."""
 
     def __init__(self) -> None:
-        self._requests = 0
-        self._took_s = self._waited_s = 0.0
-        self._input_s = self._infer_s = self._output_s = 0.0
+        self.requests = 0
+        """How many were answered with a result."""
+        self.request, self.queue, self.input, self.model, self.output = (Histogram() for _ in STAGES)
+        self.first = Histogram()
+        """How long a stream's client waited for its first response."""
+        self.failures: dict[str, int] = {}
+        """By kind."""
         self._fail = Duration()
         self._batches: dict[int, list[float]] = {}
         """By rows: how many runs, and their seconds for inputs, model and outputs."""
@@ -71,21 +81,29 @@ class Statistics:
     def ran(self, run: Run, requests: Sequence[Timed], times: tuple[float, float, float]) -> None:
         """A run has answered these requests: how long it took to hand their tensors over, when its answer arrived, when it was given.
 
-        Times are on the clock of the requests' own. As this is done for each batch, it only adds; ``to_json`` puts it together.
+        Times are on the clock of the requests' own. As this is done for each batch, it only adds; others put it together.
         """
         rows, infer_s, input_s, output_s = run
         handed_s, arrived, done = times
         input_s += handed_s
-        if len(requests) == 1:
-            count, since, came = 1, requests[0].since, requests[0].came
-        else:
-            count, since, came = len(requests), sum([one.since for one in requests]), sum([one.came for one in requests])
-        self._requests += count
-        self._took_s += count * done - came
-        self._waited_s += count * arrived - since
-        self._input_s += count * input_s
-        self._infer_s += count * infer_s
-        self._output_s += count * output_s
+        begun = arrived - output_s - infer_s - input_s
+        took, waited = self.request, self.queue
+        took_counts, waited_counts = took.counts, waited.counts
+        took_s = waited_s = 0.0
+        for one in requests:
+            seconds = done - one.came
+            took_s += seconds
+            took_counts[bisect_left(BOUNDS, seconds)] += 1
+            seconds = begun - one.since
+            waited_s += seconds
+            waited_counts[bisect_left(BOUNDS, seconds)] += 1
+        took.seconds += took_s
+        waited.seconds += waited_s
+        count = len(requests)
+        self.requests += count
+        self.input.add(input_s, count)
+        self.model.add(infer_s, count)
+        self.output.add(output_s, count)
         batch = self._batches.get(rows)
         if batch is None:
             batch = self._batches[rows] = [0, 0.0, 0.0, 0.0]
@@ -95,12 +113,15 @@ class Statistics:
         batch[3] += output_s
         self._last = done
 
-    def failed(self, took_s: float) -> None:
-        """A request was answered with a fault, or its client did not wait."""
+    def failed(self, took_s: float, kind: str) -> None:
+        """A request was answered with a fault of that kind, or its client did not wait."""
         self._fail.add(1, took_s)
+        self.failures[kind] = self.failures.get(kind, 0) + 1
 
-    def responded(self, number: int, run: Run) -> None:
-        """A stream's response of that number, from 0 on."""
+    def responded(self, number: int, run: Run, took_s: float) -> None:
+        """A stream's response of that number, from 0 on, so long after its request came."""
+        if not number:
+            self.first.add(took_s)
         response = self._response(number)
         response["compute_infer"].add(1, run.infer_s)
         response["compute_output"].add(1, run.output_s)
@@ -110,23 +131,51 @@ class Statistics:
         """A stream ended before its response of that number: with an ``empty_response``, by a ``fail``, or by a ``cancel``."""
         self._response(number)[how].add(1, 0.0)
 
+    @property
+    def rows(self) -> int:
+        """How many rows the model was run on."""
+        return sum(rows * runs for rows, runs in self.batch_sizes().items())
+
+    @property
+    def batches(self) -> int:
+        """How often the model was run."""
+        return sum(self.batch_sizes().values())
+
+    def batch_sizes(self) -> dict[int, int]:
+        """By rows, ascending, how many runs had so many."""
+        return {rows: int(batch[0]) for rows, batch in sorted(self._batches.items())}
+
+    def stages(self) -> dict[str, Histogram]:
+        """By their names, those of ``STAGES``."""
+        return dict(zip(STAGES, (self.request, self.queue, self.input, self.model, self.output), strict=True))
+
+    def activity(self) -> dict[str, Any]:
+        """All counts for whoever asks again and again and looks at what has changed."""
+        return {
+            "requests": self.requests,
+            "failures": dict(self.failures),
+            "rows": self.rows,
+            "batches": self.batches,
+            "batch_sizes": {str(rows): runs for rows, runs in self.batch_sizes().items()},
+            "stages": {name: stage.to_json() for name, stage in self.stages().items()},
+        }
+
     def to_json(self) -> dict[str, Any]:
         """An entry of ``model_stats``, without the model's name and version."""
-        computed_s = self._input_s + self._infer_s + self._output_s
         durations = {
-            "success": Duration(self._requests, self._took_s),
+            "success": Duration(self.requests, self.request.seconds),
             "fail": self._fail,
-            "queue": Duration(self._requests, self._waited_s - computed_s),
-            "compute_input": Duration(self._requests, self._input_s),
-            "compute_infer": Duration(self._requests, self._infer_s),
-            "compute_output": Duration(self._requests, self._output_s),
+            "queue": Duration(self.requests, self.queue.seconds),
+            "compute_input": Duration(self.requests, self.input.seconds),
+            "compute_infer": Duration(self.requests, self.model.seconds),
+            "compute_output": Duration(self.requests, self.output.seconds),
             "cache_hit": Duration(),
             "cache_miss": Duration(),
         }
         return {
-            "last_inference": int((time.time() - time.monotonic() + self._last) * 1000) if self._requests else 0,
-            "inference_count": int(sum(rows * batch[0] for rows, batch in self._batches.items())),
-            "execution_count": int(sum(batch[0] for batch in self._batches.values())),
+            "last_inference": int((time.time() - time.monotonic() + self._last) * 1000) if self.requests else 0,
+            "inference_count": self.rows,
+            "execution_count": self.batches,
             "inference_stats": {name: duration.to_json() for name, duration in durations.items()},
             "response_stats": {str(number): response.to_json() for number, response in sorted(self._responses.items())},
             "batch_stats": [_batch(size, batch) for size, batch in sorted(self._batches.items())],

@@ -12,6 +12,7 @@ from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import gpus
+from zeromind.executor.diary import Diary
 from zeromind.executor.order import Order
 from zeromind.executor.supervised import SupervisedExecutor
 from zeromind.observe.statistics import Statistics
@@ -35,21 +36,22 @@ class Early:
     def __init__(self, max_count: int, max_bytes: int) -> None:
         self._max_count = max_count
         self._max_bytes = max_bytes
-        self._count = 0
+        self.count = 0
+        """How many wait."""
         self._nbytes = 0
 
     def enter(self, nbytes: int) -> None:
         """One more waits. Raises BUSY when a bound would be passed; a single one may be of any size."""
-        if self._count >= self._max_count or (self._count and self._nbytes + nbytes > self._max_bytes):
+        if self.count >= self._max_count or (self.count and self._nbytes + nbytes > self._max_bytes):
             raise ZeroMindError(
-                ErrorKind.BUSY, f"{self._count} requests wait for this model, which is loading: try again shortly", self._count
+                ErrorKind.BUSY, f"{self.count} requests wait for this model, which is loading: try again shortly", self.count
             )
-        self._count += 1
+        self.count += 1
         self._nbytes += nbytes
 
     def leave(self, nbytes: int) -> None:
         """It waits no longer."""
-        self._count -= 1
+        self.count -= 1
         self._nbytes -= nbytes
 
 
@@ -64,11 +66,14 @@ class Model:
         self._config = config
         self.timeout_s = task.timeout_s
         self.life = Lifecycle()
+        self.diary = Diary()
+        self.since = self.diary.now()
+        """When it came to its state, in seconds since 1970."""
         self.interface: Interface | None = None
         self.memory_consumed = 0
         self.gpu_memory: dict[int, int] = {}
         self.load_time = 0.0
-        self._workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s) for _ in range(task.instances)]
+        self.workers = [SupervisedExecutor(order, task.isolation, config.load_timeout_s, self.diary) for _ in range(task.instances)]
         self.open: Dispatcher | None = None
         """What takes requests that fit the interface, while the model is ready."""
         self.early = Early(config.max_queue, config.max_queue_bytes)
@@ -76,7 +81,7 @@ class Model:
         self._settled = asyncio.Event()
         self._gone = asyncio.Event()
         self._accepting = False
-        self._ending = False
+        self._ending = self._troubled = False
         self._loading: list[asyncio.Task[Interface]] = []
         self.error: ZeroMindError | None = None
 
@@ -86,7 +91,7 @@ class Model:
         Raises what loading or ``accept`` raised; LOAD_CANCELLED if it was cancelled meanwhile.
         """
         start = time.perf_counter()
-        self._loading = [asyncio.create_task(worker.start()) for worker in self._workers]
+        self._loading = [asyncio.create_task(worker.start()) for worker in self.workers]
         try:
             interfaces = await asyncio.gather(*self._loading)
             self.memory_consumed = await self.memory()
@@ -116,17 +121,17 @@ class Model:
         bounds = self._config.max_queue, self._config.max_queue_bytes
         queue: BatchQueue[Entry] = BatchQueue(rows, *bounds, self.task.max_queue_delay_us / 1e6)
         terms = Terms(self.interface, self.timeout_s, self.task.retry == "once")
-        self._dispatcher = Dispatcher(self._workers, queue, terms=terms, account=self._account)
-        for worker in self._workers:
+        self._dispatcher = Dispatcher(self.workers, queue, terms=terms, account=self._account)
+        for worker in self.workers:
             worker.on_room, worker.on_trouble = self._dispatcher.pump, self._weigh
-        self.life.enter(State.READY)
+        self._enter(State.READY)
         self.open = self._dispatcher
         self._settled.set()
 
     @property
     def trouble(self) -> ZeroMindError | None:
         """Why it answers nothing at present although it is loaded: each of its workers dies again and again."""
-        troubles = [worker.trouble for worker in self._workers]
+        troubles = [worker.trouble for worker in self.workers]
         return troubles[0] if all(troubles) else None
 
     @property
@@ -159,13 +164,13 @@ class Model:
     def cancel(self) -> None:
         """Give up loading, unless it is accepted already."""
         if self.life.state is State.LOADING and not self._accepting:
-            self.life.enter(State.DROPPING)
+            self._enter(State.DROPPING)
             for start in self._loading:
                 start.cancel()
 
     def leave(self) -> None:
         """Take no request any more: it is on its way out, and ``end`` follows."""
-        self.life.enter(State.DROPPING)
+        self._enter(State.DROPPING)
         self.open = None
 
     async def end(self, at_once: ZeroMindError | None = None) -> int:
@@ -204,7 +209,7 @@ class Model:
     async def memory(self) -> int:
         """What its workers hold now, in bytes."""
         loop = asyncio.get_running_loop()
-        return sum(await asyncio.gather(*(loop.run_in_executor(None, worker.memory) for worker in self._workers)))
+        return sum(await asyncio.gather(*(loop.run_in_executor(None, worker.memory) for worker in self.workers)))
 
     @property
     def pending(self) -> int:
@@ -212,9 +217,19 @@ class Model:
         return self._dispatcher.pending if self._dispatcher else 0
 
     @property
+    def waiting(self) -> int:
+        """Requests that wait: for it to load, or for a worker."""
+        return self.early.count + (self._dispatcher.waiting if self._dispatcher else 0)
+
+    @property
+    def running(self) -> int:
+        """Requests that its workers have."""
+        return self._dispatcher.running if self._dispatcher else 0
+
+    @property
     def restarts(self) -> int:
         """How often its workers had to be started again."""
-        return sum(worker.restarts for worker in self._workers)
+        return sum(worker.restarts for worker in self.workers)
 
     def told(self) -> dict[str, Any]:
         """What it has done, as ``Statistics`` tells it, and the bytes that its workers held when it had loaded."""
@@ -225,34 +240,42 @@ class Model:
     @property
     def free(self) -> Mapping[str, bool]:
         """What its workers can do that confined ones cannot (``confinement.found``)."""
-        return self._workers[0].free
+        return self.workers[0].free
 
     def rank(self, priority: int) -> int:
         """Where in the queue a request of that priority stands: 0 with those that name none, and there is one that there is not."""
         return priority - self.task.default_priority_level if 0 < priority <= self.task.priority_levels else 0
 
+    def _enter(self, state: State) -> None:
+        self.life.enter(state)
+        self.since = self.diary.now()
+
     def _weigh(self) -> None:
+        if bool(self.trouble) != self._troubled:
+            self._troubled = not self._troubled
+            self.since = self.diary.now()
         if self._dispatcher is not None:
             self._dispatcher.refuse(self.trouble)
 
     def _pids(self) -> set[int]:
-        return {worker.pid for worker in self._workers if worker.pid is not None}
+        return {worker.pid for worker in self.workers if worker.pid is not None}
 
     async def _stop_workers(self) -> None:
         for start in self._loading:
             start.cancel()
         await asyncio.gather(*self._loading, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     def _fail(self, error: ZeroMindError) -> None:
         self.error = error
+        self.diary.failed(error)
         if self.life.may(State.FAILED):
-            self.life.enter(State.FAILED)
+            self._enter(State.FAILED)
         self._settled.set()
         self._gone.set()
 
     def _finish_drop(self) -> None:
-        self.life.enter(State.GONE)
+        self._enter(State.GONE)
         self._settled.set()
         self._gone.set()
 

@@ -15,12 +15,15 @@ from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.executor.diary import Diary
 from zeromind.observe.trace import Trace
+from zeromind.repository import description
 from zeromind.repository.catalogue import Catalogue
 from zeromind.repository.journal import Journal
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
 from zeromind.repository.ordering import Surroundings, order_for
+from zeromind.repository.past import Past
 from zeromind.repository.plan import Base, Plan, again, changed, unknown
 from zeromind.repository.turn import Load, Turn
 from zeromind.repository.upload import Upload
@@ -28,15 +31,6 @@ from zeromind.scratch import Scratch
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-STATES = {
-    State.LOADING: "LOADING",
-    State.READY: "READY",
-    State.FAILED: "UNAVAILABLE",
-    State.DROPPING: "UNLOADING",
-    State.GONE: "UNAVAILABLE",
-}
-"""The states of the protocol's repository index."""
 
 
 class Registry:
@@ -55,6 +49,7 @@ class Registry:
         self._turns: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
         self._closed = False
         self.catalogue = Catalogue(config.tasks)
+        self.past = Past()
         self.failed: dict[str, ZeroMindError] = {}
         """Why configured models are not served, by id."""
 
@@ -115,6 +110,7 @@ class Registry:
                     upload.remove()
                 if isinstance(error, ZeroMindError) and self.catalogue.configured(name) and name not in self._models:
                     self.failed[name] = error
+                    self.past.refused(name, self.catalogue.configured(name) or {}, error)
                 raise
 
     async def drop(self, task_id: str, forget: bool = False) -> tuple[float, int]:
@@ -155,14 +151,25 @@ class Registry:
         entries |= {name: _entry(name, "UNAVAILABLE", error.message) for name, error in self.failed.items()}
         for name, model in self._models.items():
             fault = model.error or model.trouble
-            state = "UNAVAILABLE" if model.trouble else STATES[model.life.state]
-            entries[name] = _entry(name, state, fault.message if fault else "")
+            entries[name] = _entry(name, description.state(model), fault.message if fault else "")
         return [entry for _, entry in sorted(entries.items()) if not ready or entry["state"] == "READY"]
+
+    def remembered(self) -> list[dict[str, Any]]:
+        """What is known of models that are not here, as ``description.remembered`` has it, sorted by name."""
+        names = {*self.catalogue, *self.failed} - set(self._models)
+        sources = {name: self.catalogue.configured(name) or self.catalogue.dropped(name) or {} for name in sorted(names)}
+        return [description.remembered(name, source, self.past.get(name)) for name, source in sources.items()]
+
+    def diary(self, name: str) -> Diary:
+        """The diary of a model that is here, or was. Raises MODEL_NOT_FOUND."""
+        remains = None if name in self._models else self.past.get(name)
+        return remains.diary if remains else self.get(name).diary
 
     def note_failure(self, source: Mapping[str, Any], trusted: bool, error: ZeroMindError) -> None:
         """Note why a task with which the pool started is not served."""
         name = source.get("id")
         self.failed[str(name)] = error
+        self.past.refused(str(name), source, error)
         if not trusted and isinstance(name, str):
             self.catalogue.keep(name, source)
 
@@ -293,6 +300,7 @@ class Registry:
         name = model.task.id
         if self._models.get(name) is model:
             del self._models[name]
+            self.past.keep(name, model.task.source, model.diary)
             self._trace.forget(name)
             if model.interface is not None and model.plan.upload is None and self.catalogue.configured(name) is None:
                 self.catalogue.keep(name, model.plan.source)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from zeromind.errors import ZeroMindError
-from zeromind.observe.statistics import Statistics
+from zeromind.observe.statistics import CANCELLED, Statistics
 from zeromind.observe.trace import Sampler
 from zeromind.scheduler.entry import Answer, Batch, Entry
 from zeromind.tensors import InferResponse, Run
@@ -36,14 +36,14 @@ class Account:
 
     def responded(self, batch: Batch, response: InferResponse) -> None:
         """A stream has one more response, which is not the last."""
-        self._statistics.responded(batch.responses, response.run)
+        self._statistics.responded(batch.responses, response.run, self._clock() - batch.entries[0].came)
         batch.responses += 1
 
-    def failed(self, entry: Entry, how: str) -> None:
-        """A request has no result: ``fail``, or ``cancel`` if its client has left."""
-        self._statistics.failed(self._clock() - entry.came)
+    def failed(self, entry: Entry, fault: ZeroMindError | None) -> None:
+        """A request has no result but this fault; none if its client has left."""
+        self._statistics.failed(self._clock() - entry.came, CANCELLED if fault is None else fault.kind.name)
         if entry.stream is not None:
-            self._statistics.ended(entry.stream.responses, how)
+            self._statistics.ended(entry.stream.responses, "cancel" if fault is None else "fail")
 
     def _sample(self, run: Run, entries: Sequence[Entry], arrived: float, done: float) -> None:
         for entry in entries:

@@ -65,7 +65,17 @@ class Dispatcher:
     @property
     def pending(self) -> int:
         """Requests that are still to be answered."""
-        return len(self._queue) + sum(entry.open for batch in self._running() for entry in batch.entries)
+        return self.waiting + self.running
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no worker has yet."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Requests that workers have, and that are still to be answered."""
+        return sum(entry.open for batch in self._running() for entry in batch.entries)
 
     def submit(self, request: InferRequest, deadline: float, reply: Callable[[Answer], None], came: float | None = None) -> Entry:
         """Take a request that ``came`` then; times are the clock's. Raises BUSY, or why nothing is taken."""
@@ -106,7 +116,7 @@ class Dispatcher:
     def withdrawn(self, entry: Entry) -> None:
         """Let nobody work on a request whose client has left."""
         self._queue.remove(entry)
-        self._account.failed(entry, "cancel")
+        self._account.failed(entry, None)
         if entry.stream is not None:
             entry.stream.go_on(False)
 
@@ -232,7 +242,7 @@ class Dispatcher:
     def _refuse(self, entry: Entry, fault: ZeroMindError) -> None:
         """Answer a request with a fault, if it is not answered yet."""
         if entry.open:
-            self._account.failed(entry, "fail")
+            self._account.failed(entry, fault)
             entry.settle(fault)
             if entry.stream is not None:
                 entry.stream.go_on(False)
