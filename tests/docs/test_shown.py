@@ -229,7 +229,7 @@ def _steps(block):
     if block.language == "console":
         return commands(block.text)
     if block.language == "python":
-        return [(f"python - <<'PYTHON_ENDS'\n{block.text}PYTHON_ENDS", "")]
+        return [(f"cat > shown.py <<'PYTHON_ENDS'\n{block.text}PYTHON_ENDS\npython shown.py", "")]
     assert block.language == "sh", f"what is to be run is sh, console or python, not {block.language}"
     return [(f"( set -e\n{block.text}\n)", "")]
 
