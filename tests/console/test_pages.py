@@ -1,5 +1,6 @@
 """The pages as a client without JavaScript sees them."""
 
+import gzip
 import html
 import json
 import re
@@ -12,8 +13,16 @@ from zeromind.errors import ErrorKind
 from zeromind.http import app, envelope, openapi
 from zeromind.http.examples import EXAMPLES, Example
 
-FILES = sorted(path for path in pages.FOLDER.iterdir() if path.suffix in pages.MEDIA)
+FILES = sorted(path for path in pages.FOLDER.rglob("*") if path.suffix in (*pages.MEDIA, ".html"))
 PARTS = [path for path in FILES if path.suffix != ".html"]
+MOST_LINES = 400
+MOST_COLUMNS = 140
+
+
+def name(path):
+    return path.relative_to(pages.FOLDER).as_posix()
+
+
 TEN = {
     "/info", "/info/system", "/info/task", "/info/tasks", "/model/list", "/model/info", "/model/load", "/model/drop", "/model/predict",
     "/command/stop",
@@ -21,7 +30,7 @@ TEN = {
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-@pytest.mark.parametrize("target", ["/console", "/docs", *(f"/console/{path.name}" for path in PARTS), "/console/nothing.js"])
+@pytest.mark.parametrize("target", ["/console", "/docs", *(f"/console/{name(path)}" for path in PARTS[::9]), "/console/nothing.js"])
 def test_nothing_but_what_the_pool_serves_may_run(pool, target):
     _, headers, _ = pool.request(target)
     policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
@@ -37,24 +46,60 @@ def test_nothing_but_what_the_pool_serves_may_run(pool, target):
     assert headers["Server"] == "0Mind"
 
 
-@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PARTS, ids=name)
 def test_every_part_is_served_under_its_media_type(pool, path):
-    status, headers, body = pool.request(f"/console/{path.name}")
+    status, headers, body = pool.request(f"/console/{name(path)}")
     assert (status, headers["Content-Type"], body) == (200, pages.MEDIA[path.suffix], path.read_bytes())
-    assert pool.request(f"/console/{path.name}", **{"If-None-Match": headers["Etag"]})[0] == 304
+    assert pool.request(f"/console/{name(path)}", **{"If-None-Match": headers["Etag"]})[0] == 304
 
 
-def test_the_console_weighs_less_than_100_kb():
-    assert sum(path.stat().st_size for path in FILES) < 100_000
+def test_parts_are_compressed_for_whoever_takes_that(pool):
+    target = "/console/style/base.css"
+    status, headers, body = pool.request(target, **{"Accept-Encoding": "br, gzip"})
+    assert (status, headers["Content-Encoding"], headers["Vary"]) == (200, "gzip", "Accept-Encoding")
+    assert gzip.decompress(body) == (pages.FOLDER / "style/base.css").read_bytes()
+    assert len(body) < len(gzip.decompress(body)) / 2
+    assert pool.request(target, **{"Accept-Encoding": "gzip", "If-None-Match": headers["Etag"]})[0] == 304
+    for coding in ("", "br", "gzip;q=0"):
+        assert "Content-Encoding" not in pool.request(target, **{"Accept-Encoding": coding})[1]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_page_names_every_module_so_that_none_waits_for_another(pool):
+    text = pool.request("/console")[2].decode()
+    assert set(re.findall(r'modulepreload" href="console/([^"]+)"', text)) == {name(path) for path in PARTS if path.suffix == ".js"} - {
+        "console.js"
+    }
+
+
+def test_the_console_weighs_less_than_200_kb():
+    assert sum(path.stat().st_size for path in FILES) < 200_000
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_no_file_needs_another_host_or_what_the_policy_forbids(path):
-    text = path.read_text(encoding="utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
-    assert not re.search(r"https?://|\burl\(|@import|\beval\(|innerHTML|<style| style=", text)
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|\burl\(|@import|\beval\(|innerHTML|insertAdjacentHTML|document\.write|<style| style=", text)
     assert not re.search(r"<script(?![^>]* src=)| on[a-z]+=", text)
-    for name in re.findall(r'(?:from "\./|(?:src|href)="console/)([^"]+)"', text):
-        assert (pages.FOLDER / name).is_file(), name
+    for target in re.findall(r'(?:src|href)="console/([^"{#]+)"', text):
+        assert (pages.FOLDER / target).is_file(), target
+    for target in re.findall(r'(?:from|import) "(\.[^"]+)"', text):
+        assert (path.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("path", [path for path in PARTS if path.suffix == ".js"], ids=name)
+def test_modules_are_as_short_as_the_house_wants_them_and_say_what_they_are(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("// ")
+    assert len(lines) <= MOST_LINES
+    assert [line for line in lines if len(line) > MOST_COLUMNS] == []
+
+
+@pytest.mark.parametrize("path", [path for path in PARTS if path.suffix == ".js"], ids=name)
+def test_modules_import_nothing_that_they_do_not_use(path):
+    text = path.read_text(encoding="utf-8")
+    for names in re.findall(r"^import \{([^}]+)\}", text, re.MULTILINE):
+        for each in (part.strip() for part in names.split(",") if part.strip()):
+            assert len(re.findall(rf"\b{each}\b", text)) > 1, each
 
 
 def test_browsers_that_ask_for_the_pool_get_the_console_and_others_its_information(pool):
@@ -77,13 +122,13 @@ def test_pages_answer_head(pool):
     assert int(headers["Content-Length"]) > 0
 
 
-@pytest.mark.parametrize("target", ["/console", "/docs", "/console/style.css"])
+@pytest.mark.parametrize("target", ["/console", "/docs", "/console/style/base.css"])
 def test_pages_take_nothing(pool, target):
     status, headers, body = pool.request(target, b"x" * 100_000)
     assert (status, headers["Allow"], body) == (405, "GET, HEAD", b"405 Method Not Allowed\n")
 
 
-@pytest.mark.parametrize("target", ["/console/nothing.js", "/console/pages.py", "/console/..%2fpages.py", "/console/../pages.py"])
+@pytest.mark.parametrize("target", ["/console/nothing.js", "/console/pages.py", "/console/..%2fpages.py", "/console/../pages.py", "/console/pool/../pages.py", "/console/index.html", "/console/view/pool/pool.js"])
 def test_nothing_else_of_the_folder_is_served(pool, target):
     assert pool.request(target)[0] == 404
 

@@ -1,12 +1,14 @@
 """The console and the list of routes, as Tornado rules.
 
-The pages are plain files beside this one; a new script or picture is served as soon as it lies here. They use nothing but relative
-addresses, so that they work behind a proxy's prefix, and nothing from other hosts.
+The pages are plain files beside this one and in its folders; a new script or picture is served as soon as it lies here. They use
+nothing but relative addresses, so that they work behind a proxy's prefix, and nothing from other hosts.
 """
 
 from __future__ import annotations
 
+import functools
 import shlex
+import zlib
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +24,6 @@ from zeromind.console.listing import Listing
 FOLDER = Path(__file__).parent
 MEDIA = {
     ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
@@ -54,15 +55,9 @@ class Page(tornado.web.RequestHandler):
         """As GET; Tornado leaves the body out."""
         return self.get(*arguments)
 
-    def send_file(self, name: str) -> None:
-        """Answer with a file of this folder, or 404."""
-        path = FOLDER / name
-        try:
-            data = path.read_bytes()
-        except OSError:
-            raise tornado.web.HTTPError(404) from None
-        self.set_header("Content-Type", MEDIA[path.suffix])
-        self.finish(data)
+    def get_template_path(self) -> str:
+        """Templates lie here too."""
+        return str(FOLDER)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """One line of text."""
@@ -80,8 +75,9 @@ class Console(Page):
     summary = "The page on which models are shown, loaded, tried and dropped."
 
     def get(self) -> None:
-        """The page; it asks the pool for all that it shows."""
-        self.send_file("index.html")
+        """The page; it asks the pool for all that it shows. Browsers fetch its modules at once, not one behind the other."""
+        modules = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("*/*.js"))
+        self.render("index.html", modules=modules)
 
 
 class Slash(Page):
@@ -114,8 +110,19 @@ class Part(Page):
     """The scripts, the style and the pictures of the pages."""
 
     def get(self, name: str) -> None:
-        """One of them."""
-        self.send_file(name)
+        """One of them, compressed for whoever takes that; or 404."""
+        path = FOLDER / name
+        try:
+            written = path.stat().st_mtime_ns
+            data = path.read_bytes()
+        except OSError:
+            raise tornado.web.HTTPError(404) from None
+        self.set_header("Content-Type", MEDIA[path.suffix])
+        self.set_header("Vary", "Accept-Encoding")
+        if _takes_gzip(self.request.headers.get("Accept-Encoding", "")):
+            self.set_header("Content-Encoding", "gzip")
+            data = _packed(name, written)
+        self.finish(data)
 
 
 class Docs(Page):
@@ -128,14 +135,23 @@ class Docs(Page):
         """Take what is to be listed."""
         self._listing = listing
 
-    def get_template_path(self) -> str:
-        """Templates lie here too."""
-        return str(FOLDER)
-
     def get(self) -> None:
         """The page; its examples speak of the address under which the reader reached it."""
         base = f"{self.request.protocol}://{self.request.host}"
         self.render("docs.html", listing=self._listing, curl=lambda example: curl(base, example), marked=marked)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip, as every browser's does; one that weighs codings gets the file as it is."""
+    return "gzip" in [coding.strip().lower() for coding in accepted.split(",")]
+
+
+@functools.lru_cache(maxsize=128)
+def _packed(name: str, written: int) -> bytes:
+    """A file that was written at that time, as gzip; the same bytes each time, so that its ETag is the same."""
+    del written
+    deflater = zlib.compressobj(9, wbits=31)
+    return deflater.compress((FOLDER / name).read_bytes()) + deflater.flush()
 
 
 def marked(text: str) -> str:
@@ -166,6 +182,6 @@ def rules(document: Mapping[str, Any]) -> list[Any]:
         tornado.routing.Rule(ForBrowsers(), Home),
         (Console.route, Console),
         (r"/console/", Slash),
-        (r"/console/([a-z]+\.(?:css|js|svg))", Part),
+        (r"/console/((?:[a-z]+/)?[a-z]+\.(?:css|js|svg))", Part),
         (Docs.route, Docs, {"listing": Listing(document)}),
     ]

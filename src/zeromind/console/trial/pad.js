@@ -1,24 +1,37 @@
-// A square to draw on, which also takes pictures: chosen, dropped or pasted.
+// A square that takes pictures, chosen, dropped or pasted; where the model looks at a small one without colours, it is drawn on, too.
 
-import { make } from "./element.js";
+import { button, make } from "../page/element.js";
+import { Fault } from "../pool/request.js";
 
 const SIDE = 280;
 const BRUSH = 22;
+const LARGEST_DRAWN = 64;
 const TAKEN = ["image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif"];
 
 export class Pad {
-  #canvas = make("canvas", { width: SIDE, height: SIDE, tabindex: 0, role: "img", "aria-label": "Drawing area: draw with mouse, pen or finger, or paste or drop a picture" });
-  #brush = this.#canvas.getContext("2d");
-  #chooser = make("input", { type: "file", accept: TAKEN.join(","), class: "hidden", "aria-label": "Picture", tabindex: -1 });
+  #canvas = make("canvas", { width: SIDE, height: SIDE, tabindex: 0, role: "img" });
+  #brush = this.#canvas.getContext("2d", { willReadFrequently: true });
+  #isDrawn;
+  #chooser = make("input", { type: "file", accept: TAKEN.join(","), class: "unseen", "aria-label": "Picture", tabindex: -1 });
   #caption = make("p", { class: "dim" });
   #file = null;
   #last = null;
 
-  constructor() {
+  constructor(input) {
     const canvas = this.#canvas;
-    canvas.addEventListener("pointerdown", (event) => this.#press(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.#last = null));
+    this.#isDrawn = isSmallAndGrey(input);
+    canvas.setAttribute(
+      "aria-label",
+      this.#isDrawn ? "Drawing area: draw with mouse, pen or finger, or paste or drop a picture" : "Picture: paste or drop one",
+    );
+    if (this.#isDrawn) {
+      canvas.addEventListener("pointerdown", (event) => this.#press(event));
+      canvas.addEventListener("pointermove", (event) => this.#move(event));
+      for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.#last = null));
+    } else {
+      canvas.classList.add("shown");
+      canvas.addEventListener("click", () => this.#chooser.click());
+    }
     this.#chooser.addEventListener("change", () => this.#take(this.#chooser.files[0]));
     this.element = make(
       "div",
@@ -31,8 +44,8 @@ export class Pad {
         make(
           "div",
           { class: "row" },
-          make("button", { type: "button", onclick: () => this.#chooser.click() }, "Choose a picture …"),
-          make("button", { type: "button", class: "clear", onclick: () => this.clear() }, "Clear"),
+          button("Choose a picture …", () => this.#chooser.click()),
+          button("Clear", () => this.clear(), { class: "clear" }),
         ),
         this.#chooser,
       ),
@@ -52,11 +65,12 @@ export class Pad {
     this.#chooser.value = "";
     this.#brush.fillStyle = "#000";
     this.#brush.fillRect(0, 0, SIDE, SIDE);
-    this.#say("Draw here, or drop or paste a picture.");
+    this.#say(this.#isDrawn ? "Draw here, or drop or paste a picture." : "Drop, paste or choose a picture.");
   }
 
-  /** The picture: the chosen file untouched, or the drawing as PNG. */
+  /** The picture: the chosen file untouched, or the drawing as PNG. Throws a Fault where there is neither. */
   async blob() {
+    if (!this.#file && !this.#isDrawn) throw new Fault("there is no picture yet: drop, paste or choose one");
     return this.#file ?? new Promise((done) => this.#canvas.toBlob(done, "image/png"));
   }
 
@@ -122,4 +136,11 @@ export class Pad {
       this.#say(`${file.name} cannot be read as a picture.`);
     }
   }
+}
+
+/** One channel, or no dimension of channels at all, and few pixels: then a thick brush makes what the model knows. */
+function isSmallAndGrey({ shape }) {
+  const sizes = shape.slice(1).filter((size) => size !== 1);
+  const isFlat = shape.length === 2 && sizes.every((size) => size !== null && size <= LARGEST_DRAWN ** 2);
+  return isFlat || (shape.length <= 4 && sizes.length <= 2 && sizes.every((size) => size !== null && size <= LARGEST_DRAWN));
 }

@@ -1,6 +1,6 @@
 // The API key, where the pool needs one: asked for when it first says so, and kept as long as the tab.
 
-import { note } from "./element.js";
+import { note } from "../page/element.js";
 
 const NAME = "zeromind-key";
 const dialog = document.getElementById("key");
@@ -8,6 +8,9 @@ const text = document.getElementById("key-text");
 const button = document.getElementById("key-button");
 let asking = null;
 let declined = false;
+
+/** Says "change" when there is another key. */
+export const key = new EventTarget();
 
 document.getElementById("key-cancel").addEventListener("click", () => dialog.close("no"));
 button.addEventListener("click", () => {
@@ -22,8 +25,8 @@ export function current() {
 
 /** The header fields that carry it. */
 export function authorization() {
-  const key = current();
-  return key === null ? {} : { Authorization: `Bearer ${key}` };
+  const value = current();
+  return value === null ? {} : { Authorization: `Bearer ${value}` };
 }
 
 /** The pool refused a request that had the key `used`, for a reason: whether there is another one to try. Asks once, however many wait. */
@@ -48,9 +51,11 @@ function open(reason) {
 function close() {
   asking = null;
   // Header fields are ASCII; what else was pasted is no key.
-  const key = text.value.replace(/[^!-~]/g, "");
+  const value = text.value.replace(/[^!-~]/g, "");
   text.value = "";
-  declined = dialog.returnValue !== "yes" || key === "";
-  if (!declined) sessionStorage.setItem(NAME, key);
-  return !declined;
+  declined = dialog.returnValue !== "yes" || value === "";
+  if (declined) return false;
+  sessionStorage.setItem(NAME, value);
+  key.dispatchEvent(new Event("change"));
+  return true;
 }
