@@ -22,7 +22,9 @@ from zeromind.tensors import Tensor
 PLAIN = frozenset(datatypes.NUMPY_OF) - {"BYTES", "BOOL", "BF16"}
 """The datatypes whose bytes are just the array's, and need not be looked at when they come."""
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
-_LENGTH = struct.Struct("<I")
+LENGTH = "Inference-Header-Content-Length"
+"""HTTP's header that tells how many bytes of a body are JSON, if not all; 0 means that there is none: the body is the only tensor."""
+_SIZE = struct.Struct("<I")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Span:
 
 def pack_bytes(items: Sequence[bytes]) -> bytes:
     """A BYTES tensor's elements as they travel."""
-    return b"".join(part for item in items for part in (_LENGTH.pack(len(item)), item))
+    return b"".join(part for item in items for part in (_SIZE.pack(len(item)), item))
 
 
 def unpack_bytes(data: Bytes, count: int) -> list[bytes]:

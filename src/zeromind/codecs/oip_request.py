@@ -13,14 +13,12 @@ from zeromind import strictjson
 from zeromind.codecs import arrays, numbers, oip_parameters
 from zeromind.codecs.inputs import check_id, complete, named, refused
 from zeromind.codecs.oip_answer import Asked
-from zeromind.codecs.oip_raw import Bytes, check_shape, from_raw, pack_bytes, to_objects
+from zeromind.codecs.oip_raw import LENGTH, Bytes, check_shape, from_raw, pack_bytes, to_objects
 from zeromind.codecs.oip_tensors import Memory, to_encoded
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.limits import MESSAGES, TENSORS
 from zeromind.tensors import InferRequest, Interface, Tensor, TensorSpec, Value
 
-LENGTH = "Inference-Header-Content-Length"
-"""The header that tells how many bytes of a body are JSON, if not all; 0 means that there is none, and the body is the only input."""
 _NOTHING = b"[], \t\r\n"
 """What the lists of a tensor without elements are made of."""
 

@@ -1,4 +1,4 @@
-"""Protobuf's wire form (protobuf.dev/programming-guides/encoding) by hand: fields that are written, and fields that are counted.
+"""Protobuf's wire form (protobuf.dev/programming-guides/encoding) by hand: fields that are written, read, and counted.
 
 A parsed message may need forty times its bytes: of two bytes each a client makes messages within a message, by the million.
 """
@@ -20,6 +20,51 @@ def field(number: int, data: bytes) -> bytes:
 def varint(value: int) -> bytes:
     """A number from 0 on."""
     return bytes((value,)) if value < 0x80 else bytes(_septets(value))
+
+
+def members(data: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The fields of a message, by number, in their order: numbers as they are, anything of a length as its bytes.
+
+    Raises ValueError for what is no message.
+    """
+    view, at = memoryview(data), 0
+    try:
+        while at < len(view):
+            tag, at = _read(view, at)
+            kind, size = tag & 7, 0
+            if kind == 0:
+                value, at = _read(view, at)
+                yield tag >> 3, value
+                continue
+            if kind == 2:
+                size, at = _read(view, at)
+            elif kind in (1, 5):
+                size = 8 if kind == 1 else 4
+            else:
+                raise ValueError("it has groups")
+            if at + size > len(view):
+                raise ValueError("a field is cut short")
+            yield tag >> 3, view[at : at + size]
+            at += size
+    except IndexError:
+        raise ValueError("a field is cut short") from None
+
+
+def numbers(data: memoryview) -> list[int]:
+    """Packed signed numbers. Raises ValueError for what is none."""
+    found, at = [], 0
+    try:
+        while at < len(data):
+            value, at = _read(data, at)
+            found.append(signed(value))
+    except IndexError:
+        raise ValueError("a number is cut short") from None
+    return found
+
+
+def signed(value: int) -> int:
+    """The number of an int64 field."""
+    return value - (1 << 64) if value >> 63 else value
 
 
 def count(data: bytes, schema: Schema, most: int) -> int:
@@ -83,7 +128,7 @@ def _rest(data: bytes, at: int, end: int, schema: Schema, left: int) -> int:
     return left
 
 
-def _read(data: bytes, at: int) -> tuple[int, int]:
+def _read(data: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[at]

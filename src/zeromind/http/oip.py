@@ -10,7 +10,7 @@ from zeromind.access.scope import Scope
 from zeromind.codecs import finite, oip
 from zeromind.codecs.oip_answer import Asked
 from zeromind.codecs.oip_fault import check_version
-from zeromind.codecs.oip_request import LENGTH
+from zeromind.codecs.oip_raw import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, terms
 from zeromind.http.handler import Handler
@@ -61,7 +61,7 @@ class Infer(OipHandler):
             decoded.append((codec, asked))
             return request
 
-        response = await self.engine.infer(model_id, decode, len(body))
+        response = await self.infer(model_id, decode, len(body))
         codec, asked = decoded[0]
         data, json_bytes = codec.encode(response, asked, told.non_finite)
         self.set_header("Content-Type", "application/octet-stream" if json_bytes else "application/json")

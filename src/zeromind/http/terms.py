@@ -7,7 +7,7 @@ import dataclasses
 from tornado import httputil
 
 from zeromind.codecs import finite
-from zeromind.codecs.oip_request import LENGTH
+from zeromind.codecs.oip_raw import LENGTH
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import compression, envelope
 

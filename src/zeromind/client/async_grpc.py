@@ -1,0 +1,72 @@
+"""gRPC by grpcio, in an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc.aio
+
+import grpc
+from zeromind.client.credentials import Credentials
+from zeromind.client.step import Reply, Request
+from zeromind.client.sync_grpc import OPTIONS, Responses, channel_credentials, fields, refusal
+
+
+class GrpcTransport:
+    """An AsyncTransport to one ``host:port``; ``always`` is metadata of every call."""
+
+    def __init__(self, target: str, always: tuple[tuple[str, str], ...], credentials: Credentials | None) -> None:
+        self._always = always
+        self._target = target
+        self._credentials = credentials
+        self._channel: Any = None
+        self._methods: dict[str, Callable[..., Any]] = {}
+
+    async def send(self, request: Request, seconds: float) -> Reply:
+        """The reply to a request."""
+        method = self._methods.get(request.target)
+        if method is None:
+            method = self._methods[request.target] = self._opened().unary_unary(request.target)
+        call = method(b"".join(request.pieces), timeout=seconds, metadata=(*self._always, *request.fields))
+        try:
+            message = await call
+        except grpc.aio.AioRpcError as error:
+            return refusal(error)
+        return Reply(0, fields(await call.initial_metadata(), await call.trailing_metadata()), memoryview(message))
+
+    async def open(self, request: Request, seconds: float) -> Responses:
+        """Where the parts of an answer come from; the call has one request, and a deadline."""
+        call = self._opened().stream_stream(request.target)(timeout=seconds, metadata=(*self._always, *request.fields))
+        try:
+            await call.write(b"".join(request.pieces))
+            await call.done_writing()
+        except grpc.aio.AioRpcError as error:
+            call.cancel()
+            return Responses(error)
+        return Responses(call)
+
+    async def receive(self, source: Responses, seconds: float) -> bytes | Reply | None:
+        """The next part, before the call's own deadline."""
+        del seconds
+        if isinstance(source.call, grpc.aio.AioRpcError):
+            return refusal(source.call)
+        try:
+            found: Any = await source.call.read()
+        except grpc.aio.AioRpcError as error:
+            return refusal(error)
+        return None if found is grpc.aio.EOF else found
+
+    async def close(self) -> None:
+        """End every call, and close the connection."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _opened(self) -> Any:
+        """The channel, which belongs to the loop that is running when it is made."""
+        if self._channel is None:
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self._target, OPTIONS)
+            else:
+                self._channel = grpc.aio.secure_channel(self._target, channel_credentials(self._credentials), OPTIONS)
+        return self._channel

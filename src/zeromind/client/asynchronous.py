@@ -1,0 +1,192 @@
+"""The client for an event loop: its methods are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from zeromind.client.ask import Terms
+from zeromind.client.dialogue import Dialogue
+from zeromind.client.model import ModelInfo, ModelStatus, ServerInfo
+from zeromind.client.place import Place
+from zeromind.client.prediction import Prediction
+from zeromind.client.step import AsyncTransport, Deliver, Open, Pause, Receive, Send, Step, Steps
+from zeromind.tensors import Parameter
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Asks a server, over HTTP or gRPC.
+
+    ``url`` is ``http://``, ``https://``, ``grpc://`` or ``grpcs://host:port``; ``key`` an API key. ``timeout_s`` bounds each call as a
+    whole, its connection, retries and pauses; ``retries`` is how often a request is sent again that found no server, or a busy one: loads
+    and drops are never, once they may have been received. ``verify`` is False to trust any certificate, or the file of the
+    authorities to trust; ``certificate`` the files of the client's own certificate and its key. No proxies are used.
+
+    Belongs to the event loop in which it is used.
+    Constructor: ValueError for a URL or a key that is none, OSError for a file that cannot be read, ImportError for gRPC without grpcio.
+    Every method raises ClientError, in one of the classes of ``zeromind.client``.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
+        self,
+        url: str = "http://127.0.0.1:5885",
+        *,
+        key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 2,
+        verify: bool | str | Path = True,
+        certificate: tuple[str | Path, str | Path] | None = None,
+    ) -> None:
+        place = Place.of(url, key, verify, certificate)
+        self._dialogue = Dialogue(place.wire(), url, timeout_s, retries)
+        self._transport = place.async_transport()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._transport.close()
+
+    async def predict(  # noqa: PLR0913 - each says something else of the request
+        self,
+        model: str,
+        inputs: Any,
+        *,
+        parameters: Mapping[str, Parameter] | None = None,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+        outputs: Sequence[str] | None = None,
+        filters: bool = True,
+        priority: int | None = None,
+    ) -> Prediction:
+        """Ask a model for one answer.
+
+        ``inputs`` is ``{name: value}``, or the value of the only input: an array, numbers, text or lists of them, of the input's type and
+        shape (a single sample without the batch's dimension will do); for an input with filters a sample or a list of them, each a
+        picture (a Path, a Picture, a Pillow image) or anything that JSON has a form for. ``outputs`` names those that are wanted,
+        ``parameters`` go to the model, ``priority`` is a level from 1, the most urgent, on. Without ``filters`` all values are tensors.
+        """
+        terms = Terms.of(
+            parameters=parameters, timeout_s=timeout_s, request_id=request_id, outputs=outputs, filters=filters, priority=priority
+        )
+        return await self._run(self._dialogue.predict(model, inputs, terms))
+
+    def stream(  # noqa: PLR0913 - each says something else of the request
+        self,
+        model: str,
+        inputs: Any,
+        *,
+        parameters: Mapping[str, Parameter] | None = None,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+        outputs: Sequence[str] | None = None,
+        filters: bool = True,
+        priority: int | None = None,
+    ) -> AsyncStream:
+        """Ask a model for all its answers, to iterate over as they come; arguments as of ``predict``.
+
+        Nothing is asked before the first is wanted. Whoever stops early closes the stream, or forgets it, and the model stops.
+        """
+        terms = Terms.of(
+            parameters=parameters, timeout_s=timeout_s, request_id=request_id, outputs=outputs, filters=filters, priority=priority
+        )
+        return AsyncStream(self._dialogue.stream(model, inputs, terms), self._transport)
+
+    async def models(self, *, timeout_s: float | None = None) -> tuple[ModelStatus, ...]:
+        """The models that are here or can be loaded by their name."""
+        return await self._run(self._dialogue.models(timeout_s))
+
+    async def model(self, name: str, *, timeout_s: float | None = None) -> ModelInfo:
+        """A model's interface; waits for one that is loading."""
+        return await self._run(self._dialogue.model(name, timeout_s))
+
+    async def load(self, task: Mapping[str, Any], *, timeout_s: float = 600.0) -> ModelInfo:
+        """Load the task, and tell the model's interface. Raises AlreadyLoaded, LoadFailed."""
+        return await self._run(self._dialogue.load(task, timeout_s))
+
+    async def drop(self, name: str, *, timeout_s: float | None = None) -> None:
+        """Drop a model; returns when it has gone."""
+        await self._run(self._dialogue.drop(name, timeout_s))
+
+    async def ready(self, name: str | None = None, *, timeout_s: float | None = None) -> bool:
+        """Whether the server, or the model, answers; False where no server does."""
+        return await self._run(self._dialogue.ready(name, timeout_s))
+
+    async def info(self, *, timeout_s: float | None = None) -> ServerInfo:
+        """The server's name, version and extensions."""
+        return await self._run(self._dialogue.info(timeout_s))
+
+    async def statistics(self, name: str | None = None, *, timeout_s: float | None = None) -> list[dict[str, Any]]:
+        """What the model has done, or each: counts and nanoseconds, as the Open Inference Protocol's statistics have them."""
+        return await self._run(self._dialogue.statistics(name, timeout_s))
+
+    async def _run(self, steps: Steps[T]) -> T:
+        _, value = await _go(steps, self._transport)
+        result: T = value
+        return result
+
+
+class AsyncStream:
+    """A model's answers, in the order in which they come."""
+
+    def __init__(self, steps: Steps[None], transport: AsyncTransport) -> None:
+        self._steps = steps
+        self._transport = transport
+
+    def __aiter__(self) -> AsyncIterator[Prediction]:
+        return self
+
+    async def __anext__(self) -> Prediction:
+        """The next answer. Raises ClientError."""
+        over, value = await _go(self._steps, self._transport)
+        if over:
+            raise StopAsyncIteration
+        answer: Prediction = value
+        return answer
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Take no more: the model stops."""
+        self._steps.close()
+
+
+async def _go(steps: Steps[Any], transport: AsyncTransport) -> tuple[bool, Any]:
+    """Do steps until they are over or one delivers something: whether they are, and what they came to."""
+    try:
+        step = next(steps)
+        while not isinstance(step, Deliver):
+            try:
+                done = await _do(step, transport)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(done)
+    except StopIteration as end:
+        return True, end.value
+    return False, step.value
+
+
+async def _do(step: Step, transport: AsyncTransport) -> Any:
+    if isinstance(step, Send):
+        return await transport.send(step.request, step.seconds)
+    if isinstance(step, Receive):
+        return await transport.receive(step.source, step.seconds)
+    if isinstance(step, Open):
+        return await transport.open(step.request, step.seconds)
+    if isinstance(step, Pause):
+        await asyncio.sleep(step.seconds)
+    return None
