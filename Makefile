@@ -59,7 +59,7 @@ proto: $(VENV)/.test ## compile the gRPC messages anew
 	@cd src/zeromind/grpc/proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. --descriptor_set_out=messages.binpb oip.proto model_config.proto health.proto
 
 docs: reference ## build the documentation into site/, a folder of pages; a broken link is an error
-	@exec $(BIN)/python -m mkdocs --quiet build --strict --clean
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict --clean
 	@echo 'site/index.html is the documentation'
 
 reference: $(VENV)/.test ## write docs/reference/ anew from the code, which is committed
