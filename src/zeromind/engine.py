@@ -17,6 +17,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.host import Host
 from zeromind.observe import histogram
 from zeromind.observe.log_settings import LogSettings
+from zeromind.observe.timing import Timing
 from zeromind.observe.trace import Trace
 from zeromind.plugins import Plugins
 from zeromind.regions import Regions
@@ -27,7 +28,7 @@ from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.scheduler.stream import Single, Stream
-from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface
+from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Run
 
 _log = logging.getLogger(__name__)
 
@@ -120,8 +121,17 @@ class Engine:
         """
         return Stream(lambda reply: self.submit(model_id, decode, reply, streaming=True, nbytes=nbytes))
 
-    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest], nbytes: int = 0) -> InferResponse:
-        """The answer to a request, as ``submit`` has it, with arrays of its own. Raises the request's fault."""
+    async def infer(
+        self,
+        model_id: str,
+        decode: Callable[[Interface], InferRequest],
+        nbytes: int = 0,
+        timed: Callable[[Timing], None] | None = None,
+    ) -> InferResponse:
+        """The answer to a request, as ``submit`` has it, with arrays of its own; ``timed`` is told where its time went.
+
+        Raises the request's fault.
+        """
         future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer) -> None:
@@ -130,6 +140,8 @@ class Engine:
             if isinstance(answer, ZeroMindError):
                 future.set_exception(answer)
             else:
+                if timed is not None:
+                    timed(submitted.timing(answer.run))
                 future.set_result(answer.copy())
 
         submitted = self.submit(model_id, decode, reply, nbytes=nbytes)
@@ -176,6 +188,14 @@ class Engine:
         """
         with self._accepted():
             return await asyncio.shield(self.registry.load_model(name, config, files))
+
+    async def reload(self, name: str) -> Model:
+        """Load a model anew because its files have changed, while the one that serves goes on, also if that fails.
+
+        Raises MODEL_NOT_FOUND, or what is wrong with the files.
+        """
+        with self._accepted():
+            return await asyncio.shield(self.registry.reload(name))
 
     def unload_model(self, name: str) -> asyncio.Future[None]:
         """Begin to unload a model; what is returned is done when that is remembered, before the model has gone. Raises MODEL_NOT_FOUND."""
@@ -296,6 +316,12 @@ class Late:
             entry = self._submitting.result()
             if entry is not None:
                 entry.withdraw()
+
+    def timing(self, run: Run) -> Timing:
+        """Where the time of this request went, whose answer is being given."""
+        entry = self._submitting.result()
+        assert entry is not None, "it was submitted"  # noqa: S101 - a fault of ours
+        return entry.timing(run)
 
     def go_on(self) -> None:
         """Have the next response of a stream made."""

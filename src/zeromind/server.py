@@ -18,14 +18,17 @@ from zeromind.console import pages
 from zeromind.engine import Engine
 from zeromind.errors import ConfigError
 from zeromind.grpc import listener as grpc_listener
+from zeromind.grpc import trail as grpc_trail
 from zeromind.grpc.frame import PREFACE
 from zeromind.grpc.service import Service
-from zeromind.http import app, envelope, openapi
+from zeromind.http import app, envelope, openapi, trail
 from zeromind.http.doorway import Guest
 from zeromind.http.entrance import Entrance
 from zeromind.http.front import Front
 from zeromind.http.listener import Listener
 from zeromind.limits import HttpLimits
+from zeromind.observe.access import AccessLog
+from zeromind.observe.request_id import RequestIds
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +46,19 @@ class Server:
         self.config = config
         self._guard = guard = Guard(config)
         self.engine = Engine(config)
-        self._grpc = grpc_listener.Listener(Service(self.engine, guard.gate, guard.audit), grpc_listener.limits_of(config))
+        self._access = AccessLog(config.access_log, config.log_format == "json") if config.access_log else None
+        ids = RequestIds()
+        told = self._access is not None
+        self._grpc = grpc_listener.Listener(
+            Service(self.engine, guard.gate, guard.audit, ids),
+            grpc_listener.limits_of(config),
+            grpc_trail.Trail(self._access, guard.gate.keyed) if told else None,
+        )
         limits = HttpLimits(body_bytes=config.max_body_bytes)
         guest = Guest(PREFACE, self._grpc.protocol)
         entrance = Entrance(guard.gate, guard.audit)
         front = Front(self.engine, _application(self.engine, entrance), entrance)
-        self._http = Listener(front, limits, self._refusal, "0Mind", guest)
+        self._http = Listener(front, limits, self._refusal, "0Mind", guest, ids=ids, trail=trail.Trail(self._access) if told else None)
         guard.gate.on_change(self._http.forget)
         guard.gate.on_change(self._grpc.forget)
         self.engine.watch(self._changed)
@@ -87,7 +97,7 @@ class Server:
 
     async def run(self) -> None:
         """Serve until a client, SIGTERM or SIGINT asks to stop, then drain; a second signal cuts that short, a third ends all."""
-        with _signals(self._signalled):
+        with _signals(self._signalled, self._access.reopen if self._access is not None else None):
             await self.engine.stopped.wait()
             await self.close()
 
@@ -101,6 +111,8 @@ class Server:
         await self._http.close()
         await self._grpc.close(_LAST_WORDS_S)
         self._guard.close()
+        if self._access is not None:
+            self._access.close()
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
@@ -164,12 +176,14 @@ def _shown(sockets: list[socket.socket]) -> str:
 
 
 @contextlib.contextmanager
-def _signals(call: Callable[[], None]) -> Iterator[None]:
+def _signals(end: Callable[[], None], reopen: Callable[[], None] | None) -> Iterator[None]:
+    """Have SIGTERM and SIGINT end the pool, and SIGHUP do what log rotation wants, where there is something to do."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    calls = {signal.SIGTERM: end, signal.SIGINT: end, **({signal.SIGHUP: reopen} if reopen is not None else {})}
+    for number, call in calls.items():
         loop.add_signal_handler(number, call)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in calls:
             loop.remove_signal_handler(number)

@@ -16,7 +16,10 @@ TOLD = {
     "zeromind.executor.diary": "what happened to workers, for people to read",
     "zeromind.cli.keys": "when a key was made, and keys expire by the calendar",
     "zeromind.http.head": "Tornado's log of requests",
+    "zeromind.observe.access": "when a request was answered, for people to read",
+    "zeromind.observe.line": "the same, on a line",
     "zeromind.observe.log_settings": "when something was logged",
+    "zeromind.observe.logs": "the same, as JSON",
     "zeromind.observe.statistics": "when a model was last asked, for people to read",
 }
 """Who may ask the other one, and what for."""

@@ -167,6 +167,8 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
     told = []
 
     class Exchange:
+        request_id = b"r1"
+
         def respond(self, code, fields, body):
             told.append((code, b"application/json" in fields, json.loads(body)))
 
@@ -178,7 +180,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
     prediction._reply(InferResponse({"y": np.array([1j], np.complex64)}, Run(1, 0.1)))
     ((code, is_json, data),) = told
     assert (code, is_json) == (500, True)
-    assert "cannot be written as JSON" in str(data)
+    assert "cannot be written as JSON; see the server's log under r1" in str(data)
     assert "could not be encoded" in caplog.text
 
 

@@ -92,14 +92,17 @@ def read(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
             raise ConfigError(key, "there is no TLS without 'tls_certificate': give that, too")
     for key in ("state_dir", "trace_file", "audit_file"):
         full[key] = (base / full[key]).resolve() if full[key] else None
-    if full["access_log"] not in ("", "-"):
-        full["access_log"] = str(base / full["access_log"])
-    if full["otlp_endpoint"] and not _URL.fullmatch(full["otlp_endpoint"]):
-        raise ConfigError("otlp_endpoint", f"{full['otlp_endpoint']!r} is no URL: write one such as 'http://127.0.0.1:4318'")
+    full["access_log"] = str(base / full["access_log"]) if full["access_log"] not in ("", "-") else full["access_log"]
+    _check_url("otlp_endpoint", full["otlp_endpoint"])
     # Not resolved: where a link leads is another file when these are renewed.
     for key in ("keys_file", "tls_certificate", "tls_key", "tls_client_ca"):
         full[key] = base / full[key] if full[key] else None
     return PoolConfig(**full, given=frozenset(values))
+
+
+def _check_url(key: str, value: str) -> None:
+    if value and not _URL.fullmatch(value):
+        raise ConfigError(key, f"{value!r} is no URL: write one such as 'http://127.0.0.1:4318'")
 
 
 def _place(key: str, place: str, base: Path) -> str:

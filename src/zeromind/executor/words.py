@@ -74,7 +74,7 @@ class Words:
         parts = [line[start : start + _MOST_BYTES] for line in lines if line.strip() for start in range(0, len(line), _MOST_BYTES)]
         if parts:
             for part in parts[: self._told(len(parts))]:
-                _log.info("%s: %s", self._name, _text(part))
+                _log.info("%s: %s", self._name, _text(part), extra={"model": self._name})
             texts = [_text(part) for part in parts[-MOST_LINES:]]
             self.last.extend(texts[-KEPT_LINES:])
             if self._heard is not None:

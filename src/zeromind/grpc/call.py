@@ -9,6 +9,7 @@ from collections.abc import Callable
 from zeromind.grpc.encoding import PREFIX_BYTES, opened
 from zeromind.grpc.method import Head
 from zeromind.grpc.status import Code, Fault
+from zeromind.observe.timing import Timing
 
 
 class Call:
@@ -18,8 +19,8 @@ class Call:
     """
 
     __slots__ = (
-        "_at", "_parts", "_size", "began", "choked", "closing", "ended", "fault", "head", "held", "inbound", "left", "output", "started",
-        "stream_id", "timer", "unsent", "window", "withdraw",
+        "_at", "_parts", "_size", "began", "came", "choked", "closing", "code", "ended", "fault", "head", "held", "inbound", "left",
+        "model", "output", "received", "request_id", "sent", "started", "stream_id", "timer", "timing", "unsent", "window", "withdraw",
     )  # fmt: skip
 
     head: Head
@@ -54,6 +55,15 @@ class Call:
         """Whether there is no more behind that."""
         self.fault: Fault | None = None
         """The status behind that, unless it is OK."""
+        self.request_id = b""
+        self.came = 0.0
+        """When its head had come, on the monotonic clock, where somebody is told of it."""
+        self.code = Code.CANCELLED
+        """How it was answered; unless it was, its client did not wait."""
+        self.model = ""
+        self.timing: Timing | None = None
+        self.received = self.sent = 0
+        """Bytes of messages."""
 
     @property
     def more(self) -> bool:
@@ -71,6 +81,7 @@ class Call:
         """Take what has come. Raises Fault if the message that it begins is longer than ``most``."""
         self._parts.append(data)
         self.held += len(data)
+        self.received += len(data)
         if self._size < 0:
             self._measure(most)
 

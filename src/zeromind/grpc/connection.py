@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from typing import Any
 
 from zeromind.allowance import Allowance
@@ -21,6 +22,7 @@ from zeromind.grpc.outlet import Outlet
 from zeromind.grpc.site import Site
 from zeromind.grpc.status import Code, Fault
 from zeromind.grpc.stream import Stream
+from zeromind.observe.timing import Timing
 
 _MOST_TIMEOUT_S = 1e6
 
@@ -166,6 +168,9 @@ class Connection(asyncio.Protocol):
         """Begin a call, or refuse it."""
         call.began = self._heard_at
         call.head = head
+        call.request_id = head.request_id or self._site.service.ids.make()
+        if self._site.trail is not None:
+            call.came = time.monotonic()
         method = head.method
         if head.fault is not None:
             self._refuse(call, head.fault)
@@ -237,8 +242,9 @@ class Connection(asyncio.Protocol):
 
     # what we answer
 
-    def _reply(self, call: Call, outcome: Pieces | Exception) -> None:
+    def _reply(self, call: Call, outcome: Pieces | Exception, model: str = "", timing: Timing | None = None) -> None:
         call.withdraw = None
+        call.model, call.timing = model, timing
         if isinstance(outcome, Exception):
             self._fail(call, outcome)
         elif not self._over and call.stream_id in self._http2.calls:
@@ -246,7 +252,7 @@ class Connection(asyncio.Protocol):
             self._outlet.answer(call, outcome)
 
     def _fail(self, call: Call, error: Exception) -> None:
-        self._refuse(call, self._site.service.fault(error, call.head.name))
+        self._refuse(call, self._site.service.fault(error, call.head.name, call.request_id))
 
     def _refuse(self, call: Call, fault: Fault) -> None:
         """End a call with a status that is not OK."""
@@ -284,6 +290,8 @@ class Connection(asyncio.Protocol):
     def _forget(self, call: Call) -> None:
         if self._http2.calls.pop(call.stream_id, None) is None:
             return
+        if self._site.trail is not None:
+            self._site.trail.answered(call)
         self._site.buffered -= call.held
         call.held = 0
         self._streams.pop(call.stream_id, None)

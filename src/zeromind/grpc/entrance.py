@@ -81,12 +81,12 @@ class Entrance:
         scope, model, caller, began = need.of(message), need.model(message), head.caller, time.monotonic()
 
         def note(outcome: object) -> None:
-            deed = Deed(caller.name, head.address, name, model, head.request_id)
+            deed = Deed(caller.name, head.address, name, model, head.request_id.decode())
             self._record(deed, outcome, 1000 * (time.monotonic() - began))
 
-        def noted(outcome: Any) -> None:
+        def noted(outcome: Any, *_: object) -> None:
             note(outcome)
-            reply(outcome)
+            reply(outcome, model)
 
         try:
             caller.check_scope(scope)

@@ -35,16 +35,16 @@ def check(fields: Sequence[tuple[bytes, bytes]]) -> Fields | None:
 
 def literal(name: bytes, value: bytes) -> bytes:
     """A field as HPACK writes it outside any table (RFC 7541, 6.2.2), without Huffman's code."""
-    return b"\0" + _sized(name) + _sized(value)
+    return b"\0" + sized(len(name)) + name + sized(len(value)) + value
 
 
-def _sized(data: bytes) -> bytes:
-    length = len(data)
+def sized(length: int) -> bytes:
+    """The length of a string that follows (RFC 7541, 5.1)."""
     if length < 0x7F:
-        return bytes((length,)) + data
+        return bytes((length,))
     size, rest = bytearray((0x7F,)), length - 0x7F
     while rest > 0x7F:
         size.append(rest & 0x7F | 0x80)
         rest >>= 7
     size.append(rest)
-    return bytes(size) + data
+    return bytes(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from zeromind.grpc.entrance import Entrance
 from zeromind.grpc.fields import Fields
 from zeromind.grpc.method import Head, Method
 from zeromind.grpc.status import Code, Fault
+from zeromind.observe import request_id
 
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -18,18 +20,20 @@ _KNOWN = frozenset(ENCODINGS.split(b","))
 
 def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault], entrance: Entrance, address: str) -> Head:
     """The head in a request's fields; ``unknown`` tells what is answered, to a path without ``method``."""
+    name, path = request_id.own(fields.get(b"x-request-id", b"").decode("latin1")), fields[b":path"].decode("latin1")
+    refused = functools.partial(Head, None, address=address, request_id=name, path=path)
     if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
-        return Head(None, None)
+        return refused(None)
     try:
         caller = entrance.enter(fields, method, address)
     except Fault as fault:
-        return Head(None, fault)
+        return refused(fault)
     if method is None:
-        return Head(None, unknown(fields[b":path"]))
+        return refused(unknown(fields[b":path"]))
     encoding = fields.get(b"grpc-encoding", b"identity")
     if encoding not in _KNOWN:
         shown, served = encoding[:50].decode(errors="replace"), ENCODINGS.decode()
-        return Head(None, Fault(Code.UNIMPLEMENTED, f"grpc-encoding {shown!r} is not served: send one of {served}"))
+        return refused(Fault(Code.UNIMPLEMENTED, f"grpc-encoding {shown!r} is not served: send one of {served}"))
     accepted = [name.strip() for name in fields.get(b"grpc-accept-encoding", b"").split(b",")]
     try:
         return Head(
@@ -42,10 +46,11 @@ def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault
             fields.get(b"triton_grpc_error", b"").lower() == b"true",
             caller,
             address,
-            fields.get(b"x-request-id", b"").decode("latin1"),
+            name,
+            path,
         )
     except Fault as fault:
-        return Head(None, fault)
+        return refused(fault)
 
 
 def seconds(field: bytes) -> float:

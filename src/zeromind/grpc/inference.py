@@ -7,7 +7,7 @@ from zeromind.engine import Engine
 from zeromind.errors import ZeroMindError
 from zeromind.grpc.asked import Reader
 from zeromind.grpc.messages import Messages
-from zeromind.grpc.method import Head, Method, Pieces, Reply, Speaker, Withdraw
+from zeromind.grpc.method import Head, Method, Reply, Speaker, Withdraw
 from zeromind.grpc.talk import Talk
 from zeromind.scheduler.entry import Answer
 
@@ -30,21 +30,26 @@ class Inference:
     def _talk(self, speaker: Speaker, head: Head) -> Talk:
         return Talk(self._engine, self._reader, speaker, head)
 
-    def infer(self, data: bytes, head: Head, reply: Reply) -> Withdraw:
+    def infer(self, data: bytes, head: Head, reply: Reply) -> Withdraw | None:
         """One request, one answer."""
         asked = self._reader.read(data, head)
         if head.caller.models is not None:
             head.caller.check_model(asked.model)
 
         def answered(answer: Answer) -> None:
-            outcome: Pieces | Exception
             if isinstance(answer, ZeroMindError):
-                outcome = answer
+                reply(answer, asked.model)
+                return
+            try:
+                pieces = asked.encode(answer)
+            except Exception as error:
+                reply(error, asked.model)
             else:
-                try:
-                    outcome = asked.encode(answer)
-                except Exception as error:
-                    outcome = error
-            reply(outcome)
+                reply(pieces, asked.model, submitted.timing(answer.run))
 
-        return self._engine.submit(asked.model, asked.decode, answered, nbytes=len(data)).withdraw
+        try:
+            submitted = self._engine.submit(asked.model, asked.decode, answered, nbytes=len(data))
+        except ZeroMindError as error:
+            reply(error, asked.model)
+            return None
+        return submitted.withdraw

@@ -11,14 +11,15 @@ from zeromind.config.pool import PoolConfig
 from zeromind.grpc.connection import Connection
 from zeromind.grpc.service import Service
 from zeromind.grpc.site import Site
+from zeromind.grpc.trail import Trail
 from zeromind.limits import GrpcLimits
 
 
 class Listener:
     """Serves one service: ``start``, then ``leave``, then ``close``."""
 
-    def __init__(self, service: Service, limits: GrpcLimits | None = None) -> None:
-        self._site = Site(service, limits or GrpcLimits(), asyncio.get_running_loop())
+    def __init__(self, service: Service, limits: GrpcLimits | None = None, trail: Trail | None = None) -> None:
+        self._site = Site(service, limits or GrpcLimits(), asyncio.get_running_loop(), trail)
         self._servers: list[asyncio.Task[asyncio.Server]] = []
         self._clock: asyncio.TimerHandle | None = None
 

@@ -8,10 +8,19 @@ from typing import Protocol, TypeAlias
 
 from zeromind.access.scope import NOBODY, Caller, Scope
 from zeromind.grpc.status import Fault
+from zeromind.observe.timing import Timing
 
 Pieces: TypeAlias = Sequence[bytes]
 """A message's bytes, in pieces."""
-Reply: TypeAlias = "Callable[[Pieces | Exception], None]"
+
+
+class Reply(Protocol):
+    """Takes what a call is answered with, and what the logs shall know of it."""
+
+    def __call__(self, outcome: Pieces | Exception, model: str = "", timing: Timing | None = None, /) -> None:
+        """To be called once."""
+
+
 Withdraw: TypeAlias = Callable[[], object]
 
 
@@ -69,7 +78,7 @@ class Head:
 
     ``answer_encoding`` is for answers: that of the request, where its client takes it too. ``bare`` asks for tensors without
     filters, ``strict`` for a status instead of error messages within a stream. ``caller`` is who calls, from ``address``; ``request_id`` is
-    what the client calls it.
+    what the client calls it, where that is fit to be told; ``path`` is what it asked for.
     """
 
     method: Method | None
@@ -81,7 +90,8 @@ class Head:
     strict: bool = False
     caller: Caller = NOBODY
     address: str = ""
-    request_id: str = ""
+    request_id: bytes = b""
+    path: str = ""
 
     @property
     def name(self) -> str:

@@ -53,6 +53,7 @@ class Outlet:
     def answer(self, call: Call, pieces: Sequence[bytes]) -> None:
         """Send the one message of an answer, and its end."""
         if not call.head.answer_encoding and not self.paused and self._sender.whole(call, pieces):
+            call.code = Code.OK
             self._forget(call)
             self._flush()
         else:
@@ -82,7 +83,8 @@ class Outlet:
 
     def refuse(self, call: Call, fault: Fault) -> None:
         """End an answer at once, with a status that is not OK."""
-        fields = [(b"grpc-status", b"%d" % fault.code), (b"grpc-message", quoted(fault.message))]
+        call.code = fault.code
+        fields = [(b"grpc-status", b"%d" % fault.code), (b"grpc-message", quoted(fault.message)), (b"x-request-id", call.request_id)]
         if fault.kind:
             fields.append((oip_fault.KIND.lower().encode(), fault.kind.encode()))
         if not call.started:
@@ -93,7 +95,8 @@ class Outlet:
 
     def refuse_stranger(self, call: Call) -> None:
         """Answer what is no gRPC."""
-        self._last(call, [(b":status", b"415"), (b"accept", b"application/grpc")])
+        call.code = Code.UNIMPLEMENTED
+        self._last(call, [(b":status", b"415"), (b"accept", b"application/grpc"), (b"x-request-id", call.request_id)])
 
     def _last(self, call: Call, fields: list[tuple[bytes, bytes]]) -> None:
         self._sender.last(call.stream_id, fields)
@@ -138,6 +141,7 @@ class Outlet:
             if call.fault is not None:
                 self.refuse(call, call.fault)
             else:
+                call.code = Code.OK
                 sender.ok(call.stream_id)
                 self._end(call)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
 
 from zeromind.grpc.call import Call
 from zeromind.grpc.encoding import PREFIX_BYTES
-from zeromind.grpc.fields import literal
+from zeromind.grpc.fields import literal, sized
 from zeromind.grpc.frame import (
     ACK,
     DATA,
@@ -26,9 +27,8 @@ from zeromind.grpc.frame import (
     frame_head,
 )
 
-_RESPONSE = b"\x88" + literal(b"content-type", b"application/grpc")  # 0x88: ":status 200" of the static table
+_RESPONSE = b"\x88" + literal(b"content-type", b"application/grpc") + b"\0\x0cx-request-id"  # 0x88: ":status 200" of the static table
 _OK = literal(b"grpc-status", b"0")
-_RESPONSE_HEAD = frame_head(HEADERS, END_HEADERS, 0, len(_RESPONSE))[:5]
 _OK_HEAD = frame_head(HEADERS, END_HEADERS | END_STREAM, 0, len(_OK))[:5]
 _PREFIX = struct.Struct(">BI")
 
@@ -62,19 +62,24 @@ class Sender:
         self.window -= room
         number = NUMBER.pack(call.stream_id)
         data = frame_head(DATA, 0, call.stream_id, room), _PREFIX.pack(0, size), *pieces
-        self.out += (_RESPONSE_HEAD, number, _RESPONSE, *data, _OK_HEAD, number, _OK)
+        call.sent += room
+        head, opening = _opening(len(call.request_id))
+        self.out += (head, number, opening, call.request_id, *data, _OK_HEAD, number, _OK)
         return True
 
     def response(self, call: Call) -> None:
         """The head of an answer."""
         call.started = True
         encoding = call.head.answer_encoding
-        block = _RESPONSE + literal(b"grpc-encoding", encoding) if encoding else _RESPONSE
+        block = _opening(len(call.request_id))[1] + call.request_id
+        if encoding:
+            block += literal(b"grpc-encoding", encoding)
         self.out.append(self._field_frame(END_HEADERS, call.stream_id, block))
 
     def send(self, call: Call, data: bytes | memoryview) -> None:
         """Some of an answer, no more than the windows and ``frame_bytes`` have room for."""
         call.window -= len(data)
+        call.sent += len(data)
         self.window -= len(data)
         self.out += (frame_head(DATA, 0, call.stream_id, len(data)), data)
 
@@ -113,3 +118,10 @@ class Sender:
         if self._table_update:
             block, self._table_update = self._table_update + block, b""
         return frame(HEADERS, flags, stream_id, block)
+
+
+@functools.lru_cache(128)
+def _opening(size: int) -> tuple[bytes, bytes]:
+    """The head of an answer whose name has ``size`` bytes: how its frame begins, to the stream's number, and its fields up to the name."""
+    block = _RESPONSE + sized(size)
+    return frame_head(HEADERS, END_HEADERS, 0, len(block) + size)[:5], block

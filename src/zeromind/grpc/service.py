@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections.abc import Mapping
 
 from zeromind.access.audit import Audit
 from zeromind.access.gate import Gate
 from zeromind.engine import Engine
-from zeromind.errors import ZeroMindError
 from zeromind.grpc import health, liveness, memory, models, repository, settings
 from zeromind.grpc.entrance import Entrance
 from zeromind.grpc.inference import Inference
@@ -17,17 +14,19 @@ from zeromind.grpc.messages import Messages
 from zeromind.grpc.method import Method
 from zeromind.grpc.rpcs import Rpcs
 from zeromind.grpc.status import Code, Fault
+from zeromind.observe import incident
+from zeromind.observe.request_id import RequestIds
 
 OIP = "inference.GRPCInferenceService"
 HEALTH = "grpc.health.v1.Health"
-_log = logging.getLogger(__name__)
 
 
 class Service:
     """Answers calls. What a method raises is a Fault or a ZeroMindError, anything else is a fault of ours."""
 
-    def __init__(self, engine: Engine, gate: Gate, audit: Audit) -> None:
+    def __init__(self, engine: Engine, gate: Gate, audit: Audit, ids: RequestIds | None = None) -> None:
         messages = Messages()
+        self.ids = ids or RequestIds()
         self.entrance = Entrance(gate, audit)
         own = Rpcs(messages, "inference", self.entrance)
         for part in (liveness, models, repository, memory, settings):
@@ -45,12 +44,8 @@ class Service:
         shown = path[:200].decode(errors="replace")
         return Fault(Code.UNIMPLEMENTED, f"the method {shown} is not served; those of {OIP} are {self._served}")
 
-    def fault(self, error: BaseException, name: str) -> Fault:
+    def fault(self, error: BaseException, name: str, request_id: bytes) -> Fault:
         """What a call whose method raised is answered; of an unknown error no more than an id to quote."""
         if isinstance(error, Fault):
             return error
-        if isinstance(error, ZeroMindError):
-            return Fault.of(error)
-        incident = uuid.uuid4().hex[:12]
-        _log.error("unknown error %s answering %s", incident, name, exc_info=error)
-        return Fault(Code.INTERNAL, f"an unknown error; the server's log tells more under {incident}")
+        return Fault.of(incident.named(error, request_id.decode(), name))

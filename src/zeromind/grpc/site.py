@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 from zeromind.grpc.service import Service
+from zeromind.grpc.trail import Trail
 from zeromind.limits import GrpcLimits
 
 
@@ -28,9 +29,11 @@ class Connection(Protocol):
 class Site:
     """A service, its bounds, and who is connected to it."""
 
-    def __init__(self, service: Service, limits: GrpcLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: Service, limits: GrpcLimits, loop: asyncio.AbstractEventLoop, trail: Trail | None = None) -> None:
         self.service = service
         self.limits = limits
+        self.trail = trail
+        """Who is told of each answer, if somebody is."""
         self.loop = loop
         self.connections: set[Connection] = set()
         self.buffered = 0

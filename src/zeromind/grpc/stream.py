@@ -89,7 +89,10 @@ class Stream:
         """Say no more."""
         if self._conversation is not None and not self._call.closing:
             self._leaving = True
-            self._outlet.close(self._call, None if error is None else self._site.service.fault(error, self._call.head.name))
+            self._outlet.close(self._call, None if error is None else self._fault(error))
+
+    def _fault(self, error: Exception) -> Fault:
+        return self._site.service.fault(error, self._call.head.name, self._call.request_id)
 
     @property
     def crowded(self) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import tornado.web
@@ -28,12 +27,11 @@ from zeromind.http import (
     tensorflow_serving,
     zeromind,
 )
-from zeromind.http.entrance import Entrance
+from zeromind.http.entrance import Entrance, asked_by
+from zeromind.http.exchange import Exchange
 from zeromind.http.handler import Handler, NotFound, Preflight, Refusal
 from zeromind.http.oip_handler import OipNotFound
 from zeromind.http.tensorflow_serving import TensorFlowNotFound
-
-_access = logging.getLogger("zeromind.access")
 
 BUILT_IN: tuple[type[Handler], ...] = (
     *zeromind.ROUTES,
@@ -70,14 +68,16 @@ class Application(tornado.web.Application):
         if request.method == "OPTIONS" and request.headers.get("Origin") in self._entrance.gate.origins:
             target_class, target_kwargs, path_args, path_kwargs = Preflight, {"engine": self._engine}, None, None
         fault = self._entrance.enter(target_class, request, path_args or [], path_kwargs or {})
+        asked, exchange = asked_by(request), cast("Exchange", request.connection)
+        exchange.model, exchange.who = asked.model, asked.caller.name if self._entrance.gate.keyed else ""
+        exchange.route = getattr(target_class, "shown", "") or getattr(target_class, "route", "")
         if fault is not None:
             like = target_class if issubclass(target_class, Handler) else Handler
             return super().get_handler_delegate(request, Refusal, {"engine": self._engine, "fault": fault, "like": like})
         return super().get_handler_delegate(request, target_class, target_kwargs, path_args, path_kwargs)
 
     def log_request(self, handler: tornado.web.RequestHandler) -> None:
-        """Note what was answered in the access log, and deeds in the audit log."""
-        _log_access(handler)
+        """Note deeds in the audit log; the transport tells the access log."""
         self._entrance.note(handler.request, handler.get_status())
 
 
@@ -123,11 +123,3 @@ def handlers_in(place: str) -> Iterator[type[Handler]]:
                     yield value
     except Exception as error:
         raise ConfigError("handler_folders", f"{place!r} cannot be loaded: {type(error).__name__}: {error}") from error
-
-
-def _log_access(handler: tornado.web.RequestHandler) -> None:
-    status = handler.get_status()
-    level = logging.INFO if status < 500 else logging.ERROR
-    if _access.isEnabledFor(level):
-        milliseconds = 1000 * handler.request.request_time()
-        _access.log(level, "%d %s %s %.1f ms", status, handler.request.method, handler.request.uri, milliseconds)

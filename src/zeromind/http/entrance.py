@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import tornado.web
 from tornado.httputil import HTTPServerRequest, RequestStartLine
@@ -14,6 +14,7 @@ from zeromind.access.audit import Audit, Deed
 from zeromind.access.gate import Gate
 from zeromind.access.scope import Caller, Scope
 from zeromind.errors import ZeroMindError
+from zeromind.http.exchange import Exchange
 
 _REFUSED = (401, 403)
 _HARMLESS = (Scope.OPEN, Scope.ANY, Scope.READ)
@@ -68,11 +69,12 @@ class Entrance:
             return refused
         return None
 
-    def predict(self, headers: Mapping[str, str], model: str) -> None:
-        """Raise what a request for a prediction is refused with, if it is."""
+    def predict(self, headers: Mapping[str, str], model: str) -> Caller:
+        """Who asks for a prediction. Raises what that is refused with."""
         caller = self.gate.caller(headers.get("Authorization"), headers.get("X-Api-Key"))
         caller.check_scope(Scope.PREDICT)
         caller.check_model(model)
+        return caller
 
     def note_refused(self, start_line: RequestStartLine, fields: Mapping[str, str], address: str, status: int) -> None:
         """Tell the audit log of a request that was refused before its route was looked for, if it was for a deed."""
@@ -86,7 +88,7 @@ class Entrance:
         """Tell the audit log of a request that was answered, if it was for a deed."""
         asked = asked_by(request)
         if asked.scope is Scope.MANAGE:
-            call, name = f"{request.method} {request.path}", request.headers.get("X-Request-Id", "")
+            call, name = f"{request.method} {request.path}", cast("Exchange", request.connection).request_id.decode()
             deed = Deed(asked.caller.name, str(request.remote_ip), call, asked.model, name)
             self._audit.record(deed, status, done=status not in _REFUSED, ms=1000 * request.request_time())
 

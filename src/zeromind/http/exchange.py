@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -12,6 +13,8 @@ from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
 from zeromind.http.fields import lists
+from zeromind.observe.request_id import RequestIds
+from zeromind.observe.timing import Timing
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _JOINED = 65_536  # a body of more bytes is not copied behind its head
@@ -61,8 +64,31 @@ class Socket:
         """Nothing: the event loop sets TCP_NODELAY on every connection."""
 
 
+class Asked(Protocol):
+    """What an exchange needs of its request's head, as ``http.head`` has it."""
+
+    start_line: httputil.RequestStartLine
+    fields: dict[str, str]
+    length: int | None
+    request_id: bytes
+
+
+class Place(Protocol):
+    """What the connections of a listener share, as ``http.site`` has it."""
+
+    ids: RequestIds
+
+    @property
+    def trail(self) -> object | None:
+        """Who is told of each answer, if somebody is."""
+
+
 class Wire(Protocol):
     """What an exchange needs of its connection."""
+
+    @property
+    def site(self) -> Place:
+        """What it shares with others."""
 
     context: Context
     drained: asyncio.Future[None]
@@ -93,13 +119,31 @@ class Exchange(httputil.HTTPConnection):
     close_callback: Callable[[], None] | None = None
     also = b""
     """Header lines that belong into the answer, whoever gives it."""
+    status = 0
+    """Of the answer, once it has begun."""
+    sent = 0
+    """Bytes of the answer's body so far."""
+    began = 0.0
+    """When its head had come, on the monotonic clock, where somebody is told of it."""
+    who = ""
+    """The name of the key that it was asked with."""
+    model = ""
+    route = ""
+    timing: Timing | None = None
+    fault: BaseException | None = None
+    """Why the answer is none that was asked for."""
     _chunked = False
     _remaining: int | None = None  # body bytes until Content-Length; None without one
     _upgrade = b""
 
-    def __init__(self, wire: Wire, start_line: httputil.RequestStartLine, keep_alive: bool, max_body_bytes: int) -> None:
+    def __init__(self, wire: Wire, head: Asked, keep_alive: bool, max_body_bytes: int) -> None:
+        site = wire.site
         self.context = wire.context
-        self.start_line = start_line
+        self.head = head
+        self.start_line = head.start_line
+        self.request_id = head.request_id or site.ids.make()
+        if site.trail is not None:
+            self.began = time.monotonic()
         self.max_body_bytes = max_body_bytes
         self.keep_alive = keep_alive
         self.read_finished = False
@@ -148,7 +192,7 @@ class Exchange(httputil.HTTPConnection):
 
     def release(self) -> None:
         """Forget the connection and the application."""
-        self._wire = None
+        self._wire = self.timing = self.fault = None
         self.close_callback = None
 
     def respond(self, code: int, fields: bytes, body: bytes) -> None:
@@ -157,14 +201,14 @@ class Exchange(httputil.HTTPConnection):
         if wire is None:
             return
         self.started = self.write_finished = True
+        self.status, self.sent = code, len(body)
         if self.also:
             fields = self.also + fields
-        if self.keep_alive and self.read_finished and self.start_line.version == "HTTP/1.1":
-            head = b"%bContent-Length: %d\r\n\r\n" % (_opening(code, fields), len(body))
-        else:
+        also = b"" if self.timing is None else b"Server-Timing: %b\r\n" % self.timing.field
+        if not (self.keep_alive and self.read_finished and self.start_line.version == "HTTP/1.1"):
             self.keep_alive = self.keep_alive and self.read_finished
-            connection = b"Keep-Alive" if self.keep_alive else b"close"
-            head = b"%bContent-Length: %d\r\nConnection: %b\r\n\r\n" % (_opening(code, fields), len(body), connection)
+            also += b"Connection: Keep-Alive\r\n" if self.keep_alive else b"Connection: close\r\n"
+        head = b"%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n\r\n" % (_opening(code, fields), self.request_id, also, len(body))
         if len(body) < _JOINED:
             wire.send(head + body)
         else:
@@ -197,8 +241,10 @@ class Exchange(httputil.HTTPConnection):
         if not len(lines) + 2 == text.count("\n") == text.count("\r"):
             raise ValueError("a field of the answer contains CR or LF")
         head = text.encode("latin1")
-        if self.also and code >= 200:
-            head = head[:-2] + self.also + b"\r\n"
+        if code >= 200 or code == 101:
+            own = b"" if "X-Request-Id" in fields else b"X-Request-Id: %b\r\n" % self.request_id
+            head = b"%b%b%b\r\n" % (head[:-2], own, self.also)
+            self.status = code
         self.started = self.started or code >= 200
         if code == 101:
             self._upgrade = head
@@ -282,6 +328,7 @@ class Exchange(httputil.HTTPConnection):
             headers["Connection"] = "Keep-Alive"
 
     def _body(self, chunk: bytes) -> bytes:
+        self.sent += len(chunk)
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(chunk), chunk)
         if self._remaining is not None:

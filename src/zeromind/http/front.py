@@ -26,6 +26,7 @@ from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
 from zeromind.http.parser import Refused
 from zeromind.http.terms import Terms
+from zeromind.observe import incident
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
@@ -35,8 +36,8 @@ PREDICT = "/model/predict?id="
 INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:/versions/1)?/infer")
 _JSON = "application/json"
 _MOST_CODECS = 1024
-_EXPOSED = b"Access-Control-Expose-Headers: Inference-Header-Content-Length, Retry-After\r\n"
-_CORS = b"Access-Control-Allow-Origin: %b\r\n" + _EXPOSED + b"Vary: Origin\r\n"
+_EXPOSED = b"Access-Control-Expose-Headers: Inference-Header-Content-Length, Error-Kind, Retry-After, Server-Timing, X-Request-Id\r\n"
+_CORS = b"Access-Control-Allow-Origin: %b\r\nTiming-Allow-Origin: %b\r\n" + _EXPOSED + b"Vary: Origin\r\n"
 
 
 class Front(httputil.HTTPServerConnectionDelegate):
@@ -58,8 +59,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if refused:
             self.entrance.note_refused(start_line, fields, address, status)
             raise Refused(status, refused)
-        origin = fields.get("Origin")
-        return _CORS % origin.encode() if origin in gate.origins and origin else b""
+        origin = fields.get("Origin", "")
+        return _CORS % (origin.encode(), origin.encode()) if origin and origin in gate.origins else b""
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """The delegate of a request, whose start line is known already."""
@@ -77,25 +78,32 @@ class Front(httputil.HTTPServerConnectionDelegate):
     def shortcut(self, start_line: httputil.RequestStartLine, headers: httputil.HTTPHeaders) -> Answering | None:
         """What answers every prediction with this head, given its body; None for other requests."""
         way = self._way(start_line)
-        if way is None or not self._trusts(headers, way[1]):
+        who = None if way is None else self._trusted(headers, way[1])
+        if way is None or who is None:
             return None
         kind, name = way
         told = kind.read(headers)
-        if kind.as_it_is(told):
-            return lambda exchange, body: kind(self, exchange, name, told, body).submit()
-        return lambda exchange, body: kind(self, exchange, name, told, body).finish()
+        whole = kind.as_it_is(told)
 
-    def _trusts(self, headers: httputil.HTTPHeaders, model: str) -> bool:
-        """Whether every prediction with this head may be answered, until what allows it changes."""
+        def answer(exchange: Exchange, body: bytes) -> None:
+            exchange.who = who
+            asked = kind(self, exchange, name, told, body)
+            if whole:
+                asked.submit()
+            else:
+                asked.finish()
+
+        return answer
+
+    def _trusted(self, headers: httputil.HTTPHeaders, model: str) -> str | None:
+        """As whose every prediction with this head may be answered, until what allows it changes; None if it may not."""
         gate = self.entrance.gate
         if gate.refused_host(headers.get("Host", "")) or gate.refused_sender("POST", headers) or headers.get("Origin") in gate.origins:
-            return False
+            return None
         try:
-            if self.keyed:
-                self.entrance.predict(headers, model)
+            return self.entrance.predict(headers, model).name if self.keyed else ""
         except ZeroMindError:
-            return False
-        return True
+            return None
 
     def codec(self, interface: Interface, model_id: str) -> oip.Codec:
         """The model's codec of the Open Inference Protocol, made once for each time that it is loaded."""
@@ -120,12 +128,14 @@ class _Short(httputil.HTTPMessageDelegate):
     """One request for a prediction. ``told`` is what its head says of it, ``usual`` what most say."""
 
     __slots__ = ("_body", "_exchange", "_front", "_model_id", "_submitted", "_told")
+    route: ClassVar[str]
     usual: ClassVar[Any]
 
     def __init__(self, front: Front, exchange: Exchange, model_id: str, told: Any, body: bytes = b"") -> None:
         self._front = front
         self._exchange = exchange
         self._model_id = model_id
+        exchange.model, exchange.route = model_id, self.route
         self._told = told
         self._body: bytes | bytearray = body
         self._submitted: Entry | Late | None = None
@@ -143,9 +153,9 @@ class _Short(httputil.HTTPMessageDelegate):
         self._told = self.read(headers)
         if self._front.keyed:
             try:
-                self._front.entrance.predict(headers, self._model_id)
+                self._exchange.who = self._front.entrance.predict(headers, self._model_id).name
             except ZeroMindError as error:
-                self._refuse(error)
+                self._fail(error)
         return None
 
     @staticmethod
@@ -174,7 +184,7 @@ class _Short(httputil.HTTPMessageDelegate):
             self._submitted = self._front.engine.submit(self._model_id, self._decode, self._reply, nbytes=len(self._body))
             self._exchange.close_callback = self.on_connection_close
         except ZeroMindError as error:
-            self._reply(error)
+            self._fail(error)
 
     def on_connection_close(self) -> None:
         """The client has left: it needs no answer."""
@@ -182,19 +192,27 @@ class _Short(httputil.HTTPMessageDelegate):
             self._submitted.withdraw()
 
     def _reply(self, answer: Answer) -> None:
-        self._submitted = None  # it knows this method: a circle, which would keep body and tensors until the collector comes
+        submitted, self._submitted = self._submitted, None  # it knows this method: a circle, which would keep body and tensors
         if isinstance(answer, ZeroMindError):
-            self._refuse(answer)
+            self._fail(answer)
             return
         try:
             fields, body = self._encode(answer)
         except ZeroMindError as error:
-            self._refuse(error)
+            self._fail(error)
         except Exception:
             _log.exception("an answer of model %r could not be encoded", self._model_id)
-            self._refuse(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log"))
+            self._fail(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log"))
         else:
+            if submitted is not None:
+                self._exchange.timing = submitted.timing(answer.run)
             self._respond(fields, body)
+
+    def _fail(self, error: ZeroMindError) -> None:
+        """Answer with a fault."""
+        exchange = self._exchange
+        exchange.fault = fault = incident.named(error, exchange.request_id.decode(), self.route, self._model_id)
+        self._refuse(fault)
 
     def _respond(self, fields: bytes, body: bytes) -> None:
         self._exchange.respond(200, fields, body)
@@ -213,6 +231,7 @@ class Prediction(_Short):
     """One request to ``/model/predict``."""
 
     __slots__ = ()
+    route = "/model/predict"
     usual = (_JSON, "")
 
     @staticmethod
@@ -239,6 +258,7 @@ class Inference(_Short):
     """One request to ``/v2/models/{id}/infer``, in the Open Inference Protocol's JSON, with or without bytes behind it."""
 
     __slots__ = ("_asked", "_codec")
+    route = "/v2/models/{id}/infer"
     usual = terms.USUAL
 
     @staticmethod
@@ -267,7 +287,7 @@ class Inference(_Short):
         try:
             self._body = result()
         except ZeroMindError as error:
-            self._refuse(error)
+            self._fail(error)
         else:
             if not self._exchange.over:
                 self.submit()

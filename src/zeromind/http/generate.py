@@ -57,7 +57,7 @@ class Generate(_Generating):
     async def post(self, model_id: str, version: str | None) -> None:
         """Answer with every output."""
         decode, encode = self.begin(model_id, version)
-        self.send(encode(await self.unless_left(self.engine.infer(model_id, decode, len(self.body)))))
+        self.send(encode(await self.unless_left(self.infer(model_id, decode, len(self.body)))))
 
 
 class GenerateStream(_Generating):
@@ -106,7 +106,7 @@ class GenerateStream(_Generating):
         except Exception as error:
             if not begun:
                 raise
-            fault = error if isinstance(error, ZeroMindError) else self._known(500, error)
+            self.exchange.fault = fault = self._known(500, error)
             self.write(b"data: %b\n\n" % (self.encode_error(fault)[:-1] + b',"kind":"%b"}' % fault.kind.name.encode()))
 
 

@@ -15,11 +15,9 @@ pool has keys, its ``scopes`` say which key may ask it: ``scopes = {"GET": Scope
 from __future__ import annotations
 
 import asyncio
-import logging
 import traceback
-import uuid
-from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 import orjson
 import tornado.web
@@ -31,11 +29,14 @@ from zeromind.engine import Engine
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.http import envelope
 from zeromind.http.entrance import asked_by
+from zeromind.http.exchange import Exchange
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 from zeromind.limits import JSON
+from zeromind.observe import incident
+from zeromind.observe.timing import Timing
+from zeromind.tensors import InferRequest, InferResponse, Interface
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 @tornado.web.stream_request_body
@@ -121,8 +122,27 @@ class Handler(tornado.web.RequestHandler):
 
     def is_about(self, model_id: str) -> None:
         """Note the model that a body names. Raises PERMISSION_DENIED if it is not for the caller's key."""
-        asked_by(self.request).model = model_id
+        asked_by(self.request).model = self.exchange.model = model_id
         self.caller.check_model(model_id)
+
+    @property
+    def exchange(self) -> Exchange:
+        """The answer as it is written, and what is noted of the request."""
+        return cast("Exchange", self.request.connection)
+
+    @property
+    def request_id(self) -> str:
+        """What the request is called in logs, and in its answer."""
+        return self.exchange.request_id.decode()
+
+    async def infer(self, model_id: str, decode: Callable[[Interface], InferRequest], nbytes: int) -> InferResponse:
+        """The answer of a model to the request that ``decode`` makes of so many bytes, its times noted. Raises the request's fault."""
+        self.exchange.model = model_id
+        return await self.engine.infer(model_id, decode, nbytes, self._timed)
+
+    def _timed(self, timing: Timing) -> None:
+        self.exchange.timing = timing
+        self.set_header("Server-Timing", timing.field)
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
         """What some work gives, which ends when the client leaves."""
@@ -151,8 +171,8 @@ class Handler(tornado.web.RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a fault with the envelope; of an unknown one the client learns no more than an id to quote."""
-        cause = kwargs.get("exc_info", (None, None, None))[1]
-        error = cause if isinstance(cause, ZeroMindError) else self._known(status_code, cause)
+        error = self._known(status_code, kwargs.get("exc_info", (None, None, None))[1])
+        self.exchange.fault = error
         self.set_status(self.status_of(error))
         self.set_header(oip_fault.KIND, error.kind.name)
         if error.kind in envelope.RETRYABLE:
@@ -184,10 +204,11 @@ class Handler(tornado.web.RequestHandler):
             return self._misdirected()
         if isinstance(cause, tornado.web.HTTPError) and 400 <= status_code < 500:
             return ZeroMindError(ErrorKind.REQUEST_ATTRIBUTE, cause.log_message or cause.reason or "the request cannot be understood")
-        incident = uuid.uuid4().hex[:12]
-        _log.error("unknown error %s answering %s", incident, self.request.path, exc_info=cause)
-        details = traceback.format_exception(cause) if self.engine.config.debug and cause is not None else []
-        return ZeroMindError(ErrorKind.INTERNAL, f"an unknown error; the server's log tells more under {incident}", incident, *details)
+        error = cause or RuntimeError(f"the handler answered {status_code}")
+        fault = incident.named(error, self.request_id, self.request.path, self.exchange.model)
+        if fault is error or not self.engine.config.debug:
+            return fault
+        return ZeroMindError(fault.kind, fault.message, *fault.params, *traceback.format_exception(error))
 
     @classmethod
     def methods(cls) -> list[str]:

@@ -11,6 +11,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, Req
 
 from zeromind.http import fields
 from zeromind.http.exchange import Exchange
+from zeromind.observe import request_id
 
 Answering: TypeAlias = "Callable[[Exchange, bytes], None]"
 
@@ -76,7 +77,12 @@ class Head:
     """Header lines that belong into every answer to it."""
     answering: Answering | None = None
     """What answers every such request by a short way, given its body; where there is none the application is asked as ever."""
+    request_id: bytes = dataclasses.field(init=False)
+    """What the client calls the request; empty if nothing that is fit to be told."""
     _sound: _Sound | None = None
+
+    def __post_init__(self) -> None:
+        self.request_id = request_id.own(self.fields.get("X-Request-Id", ""))
 
     def headers(self) -> HTTPHeaders:
         """The fields, for one request to keep."""

@@ -11,8 +11,10 @@ from tornado import httputil
 
 from zeromind.http.doorway import Doorway, Guest
 from zeromind.http.site import Site, plain
+from zeromind.http.trail import Trail
 from zeromind.http.transport import HTTPProtocol
 from zeromind.limits import HttpLimits
+from zeromind.observe.request_id import RequestIds
 
 
 class Listener:
@@ -21,21 +23,27 @@ class Listener:
     ``application`` is any HTTPServerConnectionDelegate of Tornado's, a ``tornado.web.Application`` for example. ``error_body`` gives
     content type and bytes for what the transport itself answers (400, 408, 413, 431, 500, 503), from the status and a sentence;
     ``server`` is the Server field of those answers. A ``guest`` gets the connections that begin as its own do, behind TLS if there is.
+    Requests are called by ``ids``, and ``trail`` is told of each answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own
         self,
         application: httputil.HTTPServerConnectionDelegate,
         limits: HttpLimits | None = None,
         error_body: Callable[[int, str], tuple[str, bytes]] = plain,
         server: str = "",
         guest: Guest | None = None,
+        *,
+        ids: RequestIds | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self._application = application
         self._limits = limits or HttpLimits()
         self._error_body = error_body
         self._server_name = server
         self._guest = guest
+        self._ids = ids or RequestIds()
+        self._trail = trail
         self._site: Site | None = None
         self._servers: list[asyncio.Server] = []
         self._clock: asyncio.TimerHandle | None = None
@@ -57,7 +65,7 @@ class Listener:
         """Accept connections on an address, or on a bound socket: the port. May be called again. Raises OSError as bind does."""
         loop = asyncio.get_running_loop()
         if self._site is None:
-            self._site = Site(self._application, self._limits, loop, self._error_body, self._server_name)
+            self._site = Site(self._application, self._limits, loop, self._error_body, self._server_name, self._ids, self._trail)
             self._tick()
         site = self._site
         where = {"sock": sock} if sock else {"host": host, "port": port}

@@ -14,10 +14,14 @@ from tornado import httputil
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering, Head
 from zeromind.http.parser import Parser, Refused
+from zeromind.http.trail import Trail
 from zeromind.limits import HttpLimits
+from zeromind.observe.request_id import RequestIds
 
 _log = logging.getLogger(__name__)
 
+LEFT = 499
+"""The status that logs have for a client who did not wait for an answer; nginx's."""
 _MOST_HEADS = 1024
 _MOST_SEEN = 4096
 _MOST_HEAD_BYTES = 2048
@@ -69,6 +73,9 @@ class Site:
     error_body: Callable[[int, str], tuple[str, bytes]] = plain
     server: str = ""
     """The Server field of refusals; nothing when empty."""
+    ids: RequestIds = dataclasses.field(default_factory=RequestIds)
+    trail: Trail | None = None
+    """Who is told of each answer, if somebody is."""
     connections: set[Connection] = dataclasses.field(default_factory=set)
     heads: dict[bytes, Head] = dataclasses.field(default_factory=dict)
     """By their bytes, those that came more than once."""
@@ -123,23 +130,46 @@ class Site:
         head.admitted = True
         exchange.also = head.also
 
+    def refused(self, refused: Refused, exchange: Exchange | None, address: str, received: int) -> bytes:
+        """The name of a request that is refused in the application's stead, or of what is none; noted."""
+        if exchange is None:
+            request_id = self.ids.make()
+            if self.trail is not None:
+                self.trail.refused(refused.status, address, request_id)
+            return request_id
+        if self.trail is not None:
+            exchange.status = exchange.status or refused.status
+            exchange.fault = exchange.fault or refused
+            self.trail.answered(exchange, received)
+        return exchange.request_id
+
+    def left(self, exchange: Exchange | None, received: int) -> None:
+        """A client has gone before its request was answered in full."""
+        if exchange is not None and self.trail is not None:
+            exchange.status = exchange.status or LEFT
+            self.trail.answered(exchange, received)
+
     def forget(self) -> None:
         """Have every head read, and decided over, anew."""
         self.heads.clear()
 
-    def fault(self, error: BaseException, context: object) -> Refused:
-        """What a client hears of an exception of its delegate's."""
+    def fault(self, error: BaseException, exchange: Exchange | None) -> Refused:
+        """What a client hears of an exception of its delegate's: of one that is not its own fault, no more than an id to quote."""
+        if isinstance(error, Refused):
+            return error
         if isinstance(error, httputil.HTTPInputError):
             return Refused(400, str(error))
-        _log.error("a delegate failed on a request of %s", context, exc_info=error)
-        return Refused(500, "the server failed on this request")
+        name = (exchange.request_id if exchange is not None else self.ids.make()).decode()
+        _log.error("unknown error %s: a delegate failed", name, exc_info=error, extra={"request_id": name})
+        return Refused(500, f"an unknown error; the server's log tells more under {name}")
 
-    def refusal(self, refused: Refused, *, bodiless: bool) -> bytes:
+    def refusal(self, refused: Refused, request_id: bytes, *, bodiless: bool) -> bytes:
         """The answer in the application's stead, after which the connection closes."""
         content_type, body = self.error_body(refused.status, refused.message)
         lines = [f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}"]
         if self.server:
             lines.append(f"Server: {self.server}")
+        lines.append(f"X-Request-Id: {request_id.decode()}")
         if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
             lines.append("Retry-After: 1")
         lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close", "\r\n"]

@@ -104,7 +104,7 @@ class _Asking(TensorFlowHandler):
             encoders.append(encode)
             return request
 
-        response = await self.engine.infer(model, decode, len(body))
+        response = await self.infer(model, decode, len(body))
         return encoders[0](finite.applied(response, policy))
 
 

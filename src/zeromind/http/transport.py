@@ -38,7 +38,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Done unless the client is slower than the answer: then when it has caught up."""
         self.deadline = math.inf
         """When ``expire`` is to be called, on the loop's clock."""
-        self._site = site
+        self.site = site
         self._limits = site.limits
         self._inbox = Inbox(site)
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -57,9 +57,9 @@ class HTTPProtocol(asyncio.Protocol):
         """Take the connection, or refuse it when there are too many."""
         self.transport = cast("asyncio.Transport", transport)
         self.context = Context(self.transport)
-        connections = self._site.connections
+        connections = self.site.connections
         connections.add(self)
-        self.deadline = self._site.loop.time() + self._limits.header_s
+        self.deadline = self.site.loop.time() + self._limits.header_s
         if len(connections) > 2 * self._limits.connections:  # refusing has its price, too
             self.abort()
         elif len(connections) > self._limits.connections:
@@ -91,15 +91,16 @@ class HTTPProtocol(asyncio.Protocol):
         if not self.drained.done():
             self.drained.set_exception(StreamClosedError())
             self.drained.exception()  # retrieved: nobody need await it
+        self.site.left(self._exchange, self._inbox.parser.received)
         self._forsake()
         self._inbox.close()
-        self._site.lost(self)
-        self._site.application.on_close(self)
+        self.site.lost(self)
+        self.site.application.on_close(self)
 
     def pause_writing(self) -> None:
         """The client is slower than the answer."""
-        self.drained = self._site.loop.create_future()
-        now = self._site.loop.time()
+        self.drained = self.site.loop.create_future()
+        now = self.site.loop.time()
         self._pace.begin(self.transport.get_write_buffer_size(), now)
         self.deadline = min(self.deadline, now + self._limits.write_s)
 
@@ -107,7 +108,7 @@ class HTTPProtocol(asyncio.Protocol):
         """The client has caught up."""
         if not self.drained.done():
             self.drained.set_result(None)
-        self.drained = self._site.done
+        self.drained = self.site.done
         if not self.ending:
             self._set_deadline()
             self._continue()
@@ -116,15 +117,17 @@ class HTTPProtocol(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Write."""
-        if self.drained is not self._site.done:
+        if self.drained is not self.site.done:
             self._pace.unsent += len(data)
         self.transport.write(data)
 
     def answered(self) -> None:
         """The answer is complete: close, or go on with the next request."""
-        exchange, site = self._exchange, self._site
+        exchange, site = self._exchange, self.site
         if exchange is None:
             return
+        if site.trail is not None:
+            site.trail.answered(exchange, self._inbox.parser.received)
         self._release()
         if exchange.read_finished and exchange.keep_alive:  # also while draining: an answer that did not say so is not the last
             if self.drained is site.done:
@@ -154,7 +157,7 @@ class HTTPProtocol(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """The deadline has passed: grant more time where the client keeps its rate, else answer 408 or close."""
         limits = self._limits
-        if self.ending or self.drained is not self._site.done:
+        if self.ending or self.drained is not self.site.done:
             if self._pace.kept(self.transport.get_write_buffer_size(), now):
                 self.deadline = now + min(limits.linger_s, limits.write_s)
             else:
@@ -180,7 +183,7 @@ class HTTPProtocol(asyncio.Protocol):
         if self._waiting is not None:
             return True
         if self._exchange is None:
-            return self.drained is not self._site.done
+            return self.drained is not self.site.done
         return self._exchange.read_finished
 
     def _continue(self) -> None:
@@ -194,14 +197,14 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _take_whole(self, data: bytes) -> bool:
         """Begin a request that came whole and whose head is known; False if it is not so."""
-        site = self._site
+        site = self.site
         end = data.find(HEAD_END) + len(HEAD_END)
         head = site.heads.get(data[:end])
         if head is None or head.length != len(data) - end or self.drained is not site.done:
             return False
         try:
             if head.answering is not None and not site.draining:
-                exchange = self._exchange = Exchange(self, head.start_line, True, head.length)
+                exchange = self._exchange = Exchange(self, head, True, head.length)
                 exchange.read_finished = exchange.handed = True
                 self.deadline = math.inf
                 head.answering(exchange, data[end:])
@@ -210,10 +213,8 @@ class HTTPProtocol(asyncio.Protocol):
             else:
                 self._inbox.whole(head, data, end)
                 self._begin(head)
-        except Refused as refused:
-            self._refuse(refused)
         except Exception as error:
-            self._refuse(site.fault(error, self.context))
+            self._refuse(site.fault(error, self._exchange))
         return True
 
     def _consume(self) -> None:
@@ -223,7 +224,7 @@ class HTTPProtocol(asyncio.Protocol):
             while inbox.data and not self.ending:
                 exchange = self._exchange
                 if exchange is None:
-                    if self.drained is not self._site.done or not self._read_head():
+                    if self.drained is not self.site.done or not self._read_head():
                         return
                 elif exchange.read_finished or self._waiting is not None:
                     return
@@ -243,13 +244,13 @@ class HTTPProtocol(asyncio.Protocol):
         if head is not None:
             self._begin(head)
         elif not begun:
-            self.deadline = self._site.loop.time() + self._limits.header_s
+            self.deadline = self.site.loop.time() + self._limits.header_s
         return head is not None
 
     def _begin(self, head: Head) -> None:
         """Tell the application of the next request."""
-        site = self._site
-        exchange = self._exchange = Exchange(self, head.start_line, head.keep_alive and not site.draining, self._limits.body_bytes)
+        site = self.site
+        exchange = self._exchange = Exchange(self, head, head.keep_alive and not site.draining, self._limits.body_bytes)
         exchange.read_finished = head.length == 0
         self.deadline = math.inf
         if head.also or not head.admitted:
@@ -260,7 +261,7 @@ class HTTPProtocol(asyncio.Protocol):
             delegate = self._delegate = found(delegate, head, headers)
             result = delegate.headers_received(head.start_line, headers)
         except Exception as error:
-            raise site.fault(error, self.context) from None
+            raise site.fault(error, self._exchange) from None
         if result is not None:
             self._hold(result, self._head_delivered)
         elif exchange.read_finished and self._exchange is exchange:
@@ -279,7 +280,7 @@ class HTTPProtocol(asyncio.Protocol):
         length = inbox.parser.length
         if length is not None and length > exchange.max_body_bytes:
             raise Refused(413, f"the request body has more than {exchange.max_body_bytes} bytes")
-        self._body_began = self._site.loop.time()
+        self._body_began = self.site.loop.time()
         if length is not None and length <= len(inbox):
             self._read_body(exchange)
             return
@@ -293,7 +294,7 @@ class HTTPProtocol(asyncio.Protocol):
             try:
                 result = self._delegate.data_received(piece)
             except Exception as error:
-                raise self._site.fault(error, self.context) from None
+                raise self.site.fault(error, self._exchange) from None
             if result is not None:
                 self._hold(result, self._body_delivered)
                 return
@@ -305,18 +306,18 @@ class HTTPProtocol(asyncio.Protocol):
 
     def _request_delivered(self, exchange: Exchange) -> None:
         exchange.read_finished = exchange.handed = True
-        if self.drained is self._site.done:
+        if self.drained is self.site.done:
             self.deadline = math.inf
         try:
             self._delegate.finish()
         except Exception as error:
             exchange.handed = False
-            raise self._site.fault(error, self.context) from None
+            raise self.site.fault(error, self._exchange) from None
 
     def _hold(self, result: Awaitable[None], then: Callable[[], None]) -> None:
         """Read on, beginning with ``then``, when what the delegate returned is done."""
         self._waiting = asyncio.ensure_future(result)
-        self._held_since = self._site.loop.time()
+        self._held_since = self.site.loop.time()
         self._waiting.add_done_callback(functools.partial(self._settled, then))
 
     def _settled(self, then: Callable[[], None], future: asyncio.Future[Any]) -> None:
@@ -325,22 +326,19 @@ class HTTPProtocol(asyncio.Protocol):
                 _log.info("a delegate failed after its request", exc_info=future.exception())
             return
         self._waiting = None
-        self._body_began += self._site.loop.time() - self._held_since
+        self._body_began += self.site.loop.time() - self._held_since
         try:
             future.result()
             then()
-        except Refused as refused:
-            self._refuse(refused)
-            return
         except (Exception, asyncio.CancelledError) as error:
-            self._refuse(self._site.fault(error, self.context))
+            self._refuse(self.site.fault(error, self._exchange))
             return
         self._continue()
         if self._exchange is not None and not self.ending:
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        now, limits, exchange = self._site.loop.time(), self._limits, self._exchange
+        now, limits, exchange = self.site.loop.time(), self._limits, self._exchange
         if exchange is None:
             self.deadline = now + (limits.header_s if self._inbox.data else limits.idle_s)
         elif exchange.read_finished or self._waiting is not None:
@@ -348,7 +346,7 @@ class HTTPProtocol(asyncio.Protocol):
         else:
             longest = limits.body_s if exchange.body_timeout is None else exchange.body_timeout
             self.deadline = self._body_began + min(longest, limits.grace_s + self._inbox.parser.received / limits.min_rate)
-        if self.drained is not self._site.done:
+        if self.drained is not self.site.done:
             self.deadline = min(self.deadline, now + limits.write_s)
 
     def _release(self) -> None:
@@ -374,6 +372,7 @@ class HTTPProtocol(asyncio.Protocol):
         """Answer in the application's stead, if nobody has begun to, and close."""
         exchange = self._exchange
         _log.info("refused %s: %d, %s", self.context, refused.status, refused.message)
+        request_id = self.site.refused(refused, exchange, self.context.remote_ip, self._inbox.parser.received)
         self._forsake()
         if self.ending:
             return
@@ -381,13 +380,13 @@ class HTTPProtocol(asyncio.Protocol):
             self._end(linger=False)
             return
         bodiless = self._inbox.startswith(b"HEAD ") if exchange is None else exchange.start_line.method == "HEAD"
-        self.transport.write(self._site.refusal(refused, bodiless=bodiless))
+        self.transport.write(self.site.refusal(refused, request_id, bodiless=bodiless))
         self._end(linger=True)
 
     def _end(self, *, linger: bool) -> None:
         """Close behind what was written; ``linger``: while reading on, since closing on unread bytes would destroy the answer."""
         self.ending = True
-        now = self._site.loop.time()
+        now = self.site.loop.time()
         self._pace.begin(self.transport.get_write_buffer_size(), now)
         self.deadline = now + min(self._limits.linger_s, self._limits.write_s)
         if linger and self.transport.can_write_eof():

@@ -178,7 +178,7 @@ class ModelPredict(Handler):
 
     async def post(self) -> None:
         """Answer with every output by name, and the model's own seconds. Usual requests take the short way of ``http.front``."""
-        response = await self.unless_left(self.engine.infer(self.argument("id"), self._decode, len(self.body)))
+        response = await self.unless_left(self.infer(self.argument("id"), self._decode, len(self.body)))
         self.send(codec.encode_response(finite.applied(response, self.non_finite)))
 
     def _decode(self, interface: Interface) -> InferRequest:

@@ -1,4 +1,4 @@
-"""Logging from a file of the standard library's form: ``{"name": pool's log name, "logger_config": dictConfig}``."""
+"""Logging from a file of the standard library's form: ``{"name": pool's log name, "logger_config": dictConfig}``; as JSON on request."""
 
 from __future__ import annotations
 
@@ -15,6 +15,33 @@ from zeromind.errors import ConfigError
 _LOUD = ("zeromind.http.transport", "zeromind.grpc.connection")
 """Who has a line for each client that is refused, of which there may be any number."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_KNOWN = ("request_id", "model")
+"""What a record may tell of beside its message."""
+
+
+class JsonFormatter(logging.Formatter):
+    """An object on a line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, and what else is known.
+
+    That may be ``exception``, ``stack``, ``request_id`` and ``model``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, in ASCII."""
+        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry: dict[str, Any] = {
+            "time": f"{second}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            entry["exception"] = record.exc_text
+        if record.stack_info:
+            entry["stack"] = self.formatStack(record.stack_info)
+        entry |= {name: getattr(record, name) for name in _KNOWN if hasattr(record, name)}
+        return json.dumps(entry, default=str)
 
 
 class Sparing(logging.Filter):
@@ -38,16 +65,24 @@ class Sparing(logging.Filter):
         return passes
 
 
-def set_up(file: Path | None, debug: bool = False) -> None:
+def set_up(file: Path | None, debug: bool = False, log_format: str = "text") -> None:
     """Set logging up from a file, or to standard error. Raises ConfigError if the file cannot be used.
 
-    ``{name}`` in a handler's ``filename`` becomes the file's ``name``; folders of log files are made.
+    ``{name}`` in a handler's ``filename`` becomes the file's ``name``; folders of log files are made. With the format ``json`` every
+    handler writes JSON, whatever its formatter.
     """
     for name in _LOUD:
         logging.getLogger(name).addFilter(Sparing())
     if file is None:
         logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format=FORMAT)
-        return
+    else:
+        _from_file(file, debug)
+    if log_format == "json":
+        for handler in _handlers():
+            handler.setFormatter(JsonFormatter())
+
+
+def _from_file(file: Path, debug: bool) -> None:
     try:
         data = json.loads(file.read_text())
         config = data["logger_config"]
@@ -59,6 +94,12 @@ def set_up(file: Path | None, debug: bool = False) -> None:
         raise ConfigError("logger_config", f"the logging configuration {file} cannot be used: {error}") from None
     if debug:
         logging.getLogger().setLevel(logging.DEBUG)
+
+
+def _handlers() -> set[logging.Handler]:
+    """Those of all loggers."""
+    known = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+    return {handler for logger in known if isinstance(logger, logging.Logger) for handler in logger.handlers}
 
 
 def _file_handlers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:

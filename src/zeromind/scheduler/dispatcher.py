@@ -200,7 +200,7 @@ class Dispatcher:
         batches = lane.batches
         if batch not in batches:
             return  # the model was closed at once
-        arrived = self._clock()
+        arrived = batch.arrived = self._clock()
         if self._decoupled and (response := _partial(outcome)) is not None:
             self._responded(batch, response)
             return
@@ -224,7 +224,9 @@ class Dispatcher:
                 elif isinstance(answer, ZeroMindError):
                     self._refuse(entry, answer)
                 else:
+                    entry.batch = batch
                     entry.settle(answer)
+                    entry.batch = None  # they know each other: a circle, which would keep its tensors until the collector comes
             self._account.answered(batch, outcome, arrived, late)
         if self._farewell is not None and not self._running():
             self._quiet.set()

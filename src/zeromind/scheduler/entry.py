@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from zeromind.errors import ZeroMindError
+from zeromind.observe.timing import Timing
 from zeromind.scheduler.queue import Waiting
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.tensors import InferRequest, InferResponse, Interface, Run
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,17 @@ class Entry(Waiting):
     """How many workers died with it."""
     stream: Batch | None = None
     """Where a decoupled model makes its responses."""
+    batch: Batch | None = None
+    """With which its answer came, while that is given."""
+
+    def timing(self, run: Run) -> Timing:
+        """Where the time of this request went, whose answer is being given and has come from a run."""
+        batch = self.batch
+        assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
+        rows, infer_s, input_s, output_s = run
+        input_s += batch.handed_s
+        queue_s = batch.arrived - self.since - input_s - infer_s - output_s
+        return Timing(queue_s if queue_s > 0 else 0.0, input_s, infer_s, output_s, batch.arrived, rows, batch.lane.worker)
 
     def settle(self, answer: Answer) -> None:
         """Give the answer, or the last of them, if none was given yet."""
@@ -89,6 +101,10 @@ class Worker(Protocol):
     """What batches are sent to."""
 
     @property
+    def pid(self) -> int | None:
+        """Its process, while it has one."""
+
+    @property
     def room(self) -> bool:
         """Whether it lives and takes one more."""
 
@@ -129,6 +145,8 @@ class Batch:
     """Since when it is the first of its worker."""
     handed_s: float = 0.0
     """How long it took to hand it over, its tensors copied to where the worker reads them."""
+    arrived: float = 0.0
+    """When the last answer came."""
     uniform: bool = False
     """Whether its requests are run as one."""
     responses: int = 0
