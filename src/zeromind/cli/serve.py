@@ -52,7 +52,7 @@ def serve(  # noqa: PLR0913 - each is an argument or an option of the command li
     config = settings.read(file, given)
     log_file = file.parent / "logger.json" if file else None
     try:
-        logs.set_up(log_file if log_file and log_file.is_file() else None, config.debug)
+        logs.set_up(log_file if log_file and log_file.is_file() else None, config.debug, config.log_format)
         running.run(config, running.Wishes(file, watch, opened))
     except (ConfigError, ZeroMindError) as error:
         raise click.ClickException(str(error)) from None
