@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+from outline import outline
 
 from zeromind import importing, limits, plugins
 from zeromind.access.audit import Audit
@@ -29,6 +30,7 @@ from zeromind.http import app, envelope, oip_status, tensorflow_status
 from zeromind.http.entrance import needed
 from zeromind.http.examples import EXAMPLES, Example
 from zeromind.http.operation import Content, Operation
+from zeromind.http.schemas import named_schemas
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -149,7 +151,8 @@ def told(operation: Operation, scope: Scope) -> Iterator[str]:
 
 
 def media(content: Content) -> str:
-    return ", ".join(f"`{kind}`" + (f" (`{schema}`)" if isinstance(schema, str) else "") for kind, schema in content.items())
+    linked = {kind: f" ([{schema}](bodies.md#{anchor(schema)}))" for kind, schema in content.items() if isinstance(schema, str)}
+    return ", ".join(f"`{kind}`{linked.get(kind, '')}" for kind in content)
 
 
 def curl(example: Example) -> str:
@@ -208,6 +211,12 @@ def answered(answer: ErrorKind | str) -> str:
     return answer if isinstance(answer, str) else f"{envelope.status(ZeroMindError(answer, ''))}, {TABLE[answer].name}"
 
 
+def bodies() -> Iterator[str]:
+    yield from ("# Bodies", "", "What requests and answers hold, as JSON. `?` marks what may be missing. `/openapi.json` has the schemas.")
+    for name, schema in named_schemas().items():
+        yield from ("", f"## {name}", "", "```text", outline(schema), "```")
+
+
 def errors() -> Iterator[str]:
     yield from ("# Errors", "")
     yield 'A fault is answered with `{"errors": [{"code", "message", "params"}]}` on the pool\'s own routes, with `{"error"}` on those of'
@@ -261,6 +270,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "pool": pool_settings,
     "task": task_settings,
     "routes": routes,
+    "bodies": bodies,
     "errors": errors,
     "adapters": adapters,
     "filters": filters,

@@ -41,7 +41,7 @@ def test_everything_has_its_heading(page):
 
 
 def test_every_page_of_the_reference_is_held_to_the_code():
-    assert {page.stem for page in FOLDER.glob("*.md")} == set(NAMES)
+    assert {page.stem for page in FOLDER.glob("*.md")} == {*NAMES, "bodies"}
 
 
 @pytest.mark.parametrize("page", NAMES)
