@@ -7,25 +7,23 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zeromind import scratch
 from zeromind.codecs import oip_model
 from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.executor.host import Host
-from zeromind.observe import histogram
 from zeromind.observe.log_settings import LogSettings
+from zeromind.observe.metrics import Metrics
 from zeromind.observe.timing import Timing
 from zeromind.observe.trace import Trace
-from zeromind.plugins import Plugins
 from zeromind.regions import Regions
-from zeromind.repository import description, plan
-from zeromind.repository.description import Held
+from zeromind.repository import plan
 from zeromind.repository.journal import Journal
 from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
+from zeromind.repository.view import View
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.scheduler.stream import Single, Stream
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Run
@@ -50,7 +48,8 @@ class Engine:
         self._sweeping: asyncio.Task[None] | None = None
         self._active = 0
         self._hurried = False
-        self.host = Host(Plugins(config.adapter_folders, config.filter_folders))
+        self.metrics = Metrics()
+        self.view = View(config, self.registry, self.metrics)
         self.logging = LogSettings()
         self.regions = Regions(config.allow_shared_memory, config.max_queue_bytes)
         self._watchers: set[Callable[[], None]] = set()
@@ -210,22 +209,6 @@ class Engine:
         """What a model has done, or each that is ready: entries of ``model_stats`` of the statistics extension. Raises MODEL_NOT_FOUND."""
         models = [self.registry.get(model_id)] if model_id else [model for model in self.registry.models() if model.open]
         return [{"name": model.task.id, "version": VERSION, **model.told()} for model in models]
-
-    async def describe(self, sees: Callable[[str], bool]) -> list[dict[str, Any]]:
-        """All that there is to say of each model that ``sees`` is true of, as ``repository.description`` has it."""
-        models = [model for model in self.registry.models() if sees(model.task.id)]
-        held = await asyncio.to_thread(Held.of, models)
-        described = [description.described(model, one) for model, one in zip(models, held, strict=True)]
-        return described + [known for known in self.registry.remembered() if sees(known["id"])]
-
-    def activity(self, models: Iterable[Model]) -> dict[str, Any]:
-        """What models have done since they were loaded, and do: by id, beside the ``time`` in seconds and the ``bounds`` of buckets."""
-        done = {model.task.id: {**model.statistics.activity(), "queue": model.waiting, "running": model.running} for model in models}
-        return {"time": time.monotonic(), "bounds": histogram.BOUNDS, "models": done}
-
-    def log(self, model_id: str) -> list[dict[str, Any]]:
-        """The last lines of a model's workers, of dead ones too, oldest first: ``{"time", "pid", "text"}``. Raises MODEL_NOT_FOUND."""
-        return [line._asdict() for line in self.registry.diary(model_id).lines]
 
     def stop(self) -> None:
         """Ask the pool to stop: from now on it is not ready, and accepts nothing new unless it has ``pre_stop_s`` for that."""

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Device:
-    """A GPU: its size and what is used of it in bytes, by percent how busy it was, watts and joules; None is what it does not tell."""
-
-    number: int
-    name: str
-    uuid: str
-    memory: int
-    used: int
-    busy: float | None
-    watts: float | None
-    watts_limit: float | None
-    joules: float | None
+from zeromind.observe.reading import DeviceReading
 
 
 def held(pids: Collection[int]) -> dict[int, int]:
@@ -41,7 +27,7 @@ def by_process() -> dict[int, dict[int, int]]:
     return found
 
 
-def devices() -> list[Device]:
+def devices() -> list[DeviceReading]:
     """The GPUs that there are."""
     found = []
     with _library() as nvml, _unless_it_fails(nvml):
@@ -58,7 +44,7 @@ def devices() -> list[Device]:
             told = map(ask, ("nvmlDeviceGetPowerUsage", "nvmlDeviceGetPowerManagementLimit", "nvmlDeviceGetTotalEnergyConsumption"))
             thousandths = [None if value is None else value / 1000 for value in told]
             name, uuid = (str(ask(function) or "") for function in ("nvmlDeviceGetName", "nvmlDeviceGetUUID"))
-            found.append(Device(number, name, uuid, memory.total, memory.used, busy and float(busy.gpu), *thousandths))
+            found.append(DeviceReading(number, name, uuid, memory.total, memory.used, busy and float(busy.gpu), *thousandths))
     return found
 
 

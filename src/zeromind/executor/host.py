@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ import psutil
 
 import zeromind
 from zeromind.executor import gpus
+from zeromind.observe.reading import HostReading
 from zeromind.plugins import Plugins
 
 
@@ -24,6 +26,8 @@ class Host:
         self._plugins = plugins
         self._process = psutil.Process()
         self._since = time.monotonic()
+        self._lock = threading.Lock()
+        self._times = psutil.cpu_times()
         self._adapters: Mapping[str, str | None] = {}
 
     @property
@@ -34,6 +38,15 @@ class Host:
     def memory(self) -> int:
         """The resident memory of the server's own process, in bytes."""
         return int(self._process.memory_info().rss)
+
+    def reading(self) -> HostReading:
+        """What there is to measure. It asks the system, which takes milliseconds: for a thread."""
+        memory = psutil.virtual_memory()
+        with self._lock:
+            before, self._times = self._times, psutil.cpu_times()
+            all_s, idle_s = (now - then for now, then in zip(_spent(self._times), _spent(before), strict=True))
+        busy = min(1.0, max(0.0, 1 - idle_s / all_s)) if all_s > 0 else 0.0
+        return HostReading(busy, memory.total, memory.total - memory.available, self.memory(), gpus.devices())
 
     def to_json(self) -> dict[str, Any]:
         """All of that. It asks the system, which takes milliseconds, the first time a second: for a thread."""
@@ -51,6 +64,12 @@ class Host:
             "platform": platform.platform(),
             "adapters": self._adapters,
         }
+
+
+def _spent(times: Any) -> tuple[float, float]:
+    """A processor's seconds: all of them, and those in which it had nothing to do. What guests spend is in its user's already."""
+    told = times._asdict()
+    return sum(value for name, value in told.items() if not name.startswith("guest")), told["idle"] + told.get("iowait", 0.0)
 
 
 def _adapters(plugins: Plugins) -> dict[str, str | None]:

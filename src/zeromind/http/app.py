@@ -18,6 +18,7 @@ from zeromind.http import (
     generate,
     health,
     info,
+    metrics,
     oip,
     oip_memory,
     oip_models,
@@ -36,6 +37,7 @@ from zeromind.http.tensorflow_serving import TensorFlowNotFound
 BUILT_IN: tuple[type[Handler], ...] = (
     *zeromind.ROUTES,
     *info.ROUTES,
+    *metrics.ROUTES,
     *health.ROUTES,
     *oip.ROUTES,
     *generate.ROUTES,

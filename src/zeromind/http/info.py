@@ -25,7 +25,7 @@ class InfoSystem(Handler):
 
     async def get(self) -> None:
         """Processor use in percent since the last such request, memory in bytes, Python's version, what is installed."""
-        self.send({"id": self.engine.config.id, **await asyncio.to_thread(self.engine.host.to_json)})
+        self.send({"id": self.engine.config.id, **await asyncio.to_thread(self.engine.view.host.to_json)})
 
     post = get
 
@@ -41,7 +41,7 @@ class InfoModels(Handler):
 
     async def get(self) -> None:
         """Those that are loaded, load, or could be loaded by their names."""
-        self.send({"id": self.engine.config.id, "models": await self.engine.describe(self.caller.sees)})
+        self.send({"id": self.engine.config.id, "models": await self.engine.view.models(self.caller)})
 
     post = get
 
@@ -60,12 +60,8 @@ class InfoActivity(Handler):
 
     def get(self) -> None:
         """For whoever asks again and again, and looks at what has changed."""
-        registry = self.engine.registry
-        if "id" in self.request.query_arguments:
-            models = [registry.get(self.argument("id"))]
-        else:
-            models = [model for model in registry.models() if self.caller.sees(model.task.id)]
-        self.send({"id": self.engine.config.id, **self.engine.activity(models)})
+        name = self.argument("id") if "id" in self.request.query_arguments else None
+        self.send({"id": self.engine.config.id, **self.engine.view.activity(self.caller, name)})
 
     post = get
 
@@ -83,7 +79,7 @@ class InfoLog(Handler):
     def get(self) -> None:
         """Oldest first, those of workers that have died and of models that have gone included."""
         name = self.argument("id")
-        self.send({"id": self.engine.config.id, "model": name, "lines": self.engine.log(name)})
+        self.send({"id": self.engine.config.id, "model": name, "lines": self.engine.view.log(name)})
 
     post = get
 

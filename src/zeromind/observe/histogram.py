@@ -14,11 +14,11 @@ BOUNDS: tuple[float, ...] = (*(float(f"{step}e{power}") for power in range(-5, 2
 """The upper bounds of the buckets, in seconds, each of which belongs to its bucket; what takes longer is in one more."""
 COARSE: tuple[float, ...] = (*(float(f"{step}e{power}") for power in range(-5, 2) for step in _USUAL), 100.0)
 """Those of ``BOUNDS`` that are usual where each costs somebody a time series."""
-_PLACES = tuple(BOUNDS.index(bound) for bound in COARSE)
+_PLACES = {bound: place for place, bound in enumerate(BOUNDS)}
 
 
 class Histogram:
-    """Seconds, counted by bucket and summed."""
+    """Seconds, counted by bucket and summed. Who adds many at once may do so by hand."""
 
     __slots__ = ("counts", "seconds")
 
@@ -31,16 +31,22 @@ class Histogram:
         self.counts[bisect_left(BOUNDS, seconds)] += count
         self.seconds += count * seconds
 
+    def copy(self) -> Histogram:
+        """The same, to keep."""
+        made = Histogram()
+        made.counts, made.seconds = self.counts.copy(), self.seconds
+        return made
+
     def to_json(self) -> dict[str, object]:
         """``{"counts", "seconds"}``, zeros at the end left out."""
         counts = self.counts
         filled = next((at for at in range(len(counts), 0, -1) if counts[at - 1]), 0)
         return {"counts": counts[:filled], "seconds": self.seconds}
 
-    def coarse(self) -> list[int]:
-        """How many took at most each of ``COARSE``, and how many there are."""
-        upto = list(itertools.accumulate(self.counts))
-        return [*(upto[place] for place in _PLACES), upto[-1]]
+    def upto(self, bounds: Sequence[float]) -> list[int]:
+        """How many took at most each of some of ``BOUNDS``, and how many there are."""
+        sums = list(itertools.accumulate(self.counts))
+        return [*(sums[_PLACES[bound]] for bound in bounds), sums[-1]]
 
 
 def quantile(counts: Sequence[int], share: float) -> float:

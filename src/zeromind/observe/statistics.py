@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from zeromind.observe.histogram import BOUNDS, Histogram
+from zeromind.observe.recent import Recent
 from zeromind.tensors import Run
 
 _MOST_RESPONSES = 1000
@@ -61,6 +62,18 @@ class _Named:
         return {name: duration.to_json() for name, duration in self._durations.items()}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counts of one moment. ``recent`` are those of about the last minute by stage and bucket, ``first`` is of streams."""
+
+    requests: int
+    failures: Mapping[str, int]
+    batch_sizes: Mapping[int, int]
+    stages: Mapping[str, Histogram]
+    first: Histogram
+    recent: Mapping[str, Sequence[int]]
+
+
 class Statistics:
     """Of one model since it was loaded."""
 
@@ -77,6 +90,7 @@ class Statistics:
         """By rows: how many runs, and their seconds for inputs, model and outputs."""
         self._responses: dict[int, _Named] = {}
         self._last = 0.0
+        self._recent = Recent()
 
     def ran(self, run: Run, requests: Sequence[Timed], times: tuple[float, float, float]) -> None:
         """A run has answered these requests: how long it took to hand their tensors over, when its answer arrived, when it was given.
@@ -148,6 +162,13 @@ class Statistics:
     def stages(self) -> dict[str, Histogram]:
         """By their names, those of ``STAGES``."""
         return dict(zip(STAGES, (self.request, self.queue, self.input, self.model, self.output), strict=True))
+
+    def snapshot(self, now: float) -> Snapshot:
+        """All counts, to look at elsewhere; ``now`` is in seconds of any one clock."""
+        stages = {name: stage.copy() for name, stage in self.stages().items()}
+        recent = self._recent.since(now, [stage.counts for stage in stages.values()])
+        by_stage = dict(zip(stages, recent, strict=True))
+        return Snapshot(self.requests, dict(self.failures), self.batch_sizes(), stages, self.first.copy(), by_stage)
 
     def activity(self) -> dict[str, Any]:
         """All counts for whoever asks again and again and looks at what has changed."""
