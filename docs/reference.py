@@ -262,8 +262,10 @@ def command_line() -> Iterator[str]:
     everything = click.Context(commands)
     for name in commands.list_commands(everything):
         command = commands.get_command(everything, name)
-        context = click.Context(command, info_name=f"zeromind {name}", max_content_width=100, terminal_width=100)
-        yield from ("", f"## `zeromind {name}`", "", "```", command.get_help(context), "```")
+        inner = command.commands.items() if isinstance(command, click.Group) else ()
+        for each, words in ((command, name), *((within, f"{name} {word}") for word, within in inner)):
+            context = click.Context(each, info_name=f"zeromind {words}", max_content_width=100, terminal_width=100)
+            yield from ("", f"## `zeromind {words}`", "", "```", each.get_help(context), "```")
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {

@@ -332,6 +332,13 @@ def test_predict_prints_the_answer(run, pool):
     assert json.loads(text)["result"] == {"sum": [6]}
 
 
+def test_predict_asks_the_server_that_the_variable_names(run, pool, monkeypatch):
+    monkeypatch.setenv("ZEROMIND_URL", pool.url)
+    code, text = run("predict", "sum", '{"x": [[1, 2, 3]]}')
+    assert code == 0
+    assert json.loads(text)["result"] == {"sum": [6]}
+
+
 def test_predict_sends_each_file(run, pool, tmp_path):
     (tmp_path / "a.json").write_text('{"x": [[1, 1, 1]]}')
     (tmp_path / "b.json").write_text('{"x": [[2, 2, 2]]}')

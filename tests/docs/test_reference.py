@@ -17,6 +17,17 @@ from zeromind.http import app
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
+
+
+def named(group, *words):
+    """The words of each command, those within groups included."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield (*words, name)
+        if isinstance(command, click.Group):
+            yield from named(command, *words, name)
+
+
 NAMES = {
     "pool": [option.key for option in POOL],
     "task": [option.key for option in TASK],
@@ -24,7 +35,7 @@ NAMES = {
     "errors": [kind.name for kind in ErrorKind],
     "adapters": list(plugins.ADAPTERS),
     "filters": list(plugins.FILTERS),
-    "commands": [f"zeromind {name}" for name in commands.list_commands(click.Context(commands))],
+    "commands": [" ".join(words) for words in named(commands, "zeromind")],
 }
 
 

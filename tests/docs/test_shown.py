@@ -109,6 +109,7 @@ class User:
         (home / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 60\n")
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "HOME": str(home), "ZEROMIND_PORT": str(port), "COLUMNS": "120"}
+        self.environment["ZEROMIND_URL"] = f"http://127.0.0.1:{port}"
         self.shell = subprocess.Popen(
             [BASH, "--noprofile", "--norc"],
             cwd=folder,

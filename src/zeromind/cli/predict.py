@@ -28,7 +28,9 @@ from zeromind.cli import settings, suggestions
     help="A picture or a JSON file to send as the body.",
 )
 @settings.key
-@click.option("--url", default=settings.DEFAULT_URL, show_default=True, help="Where the server is.")
+@click.option(
+    "--url", envvar="ZEROMIND_URL", show_envvar=True, default=settings.DEFAULT_URL, show_default=True, help="Where the server is."
+)
 @click.option("--timeout", default=60.0, show_default=True, help="How long to wait, in seconds.")
 def predict(  # noqa: PLR0913 - each is an argument or an option of the command line
     *, model: str, data: str | None, files: tuple[Path, ...], key: str | None, url: str, timeout: float
