@@ -47,7 +47,7 @@ class Events:
         if "error" in found and "model_name" not in found:
             raise fault(named(str(found.get("kind", "")), ErrorKind.PREDICTION_FAILED), str(found["error"]), status=200)
         outputs = {name: self._value(found[name], spec) for name, spec in self._specs.items() if name in found}
-        return Prediction(outputs, model=self._model, version=found.get("model_version", ""))
+        return Prediction(outputs, self._model, found.get("model_version", ""), {})
 
     def _value(self, found: Any, spec: TensorSpec) -> Any:
         items = found if isinstance(found, list) else [found]

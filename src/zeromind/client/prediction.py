@@ -11,32 +11,26 @@ import numpy as np
 from zeromind import datatypes
 from zeromind.tensors import Interface, Tensor
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 class Prediction(Mapping[str, Any]):
     """The outputs by name: numpy arrays, or a list of what the output filters made of each sample.
 
     Arrays look at the bytes that came where they can, and may not be written to then. Text is an object array of ``bytes``, BF16
-    an array of float32. ``timing`` has the server's seconds by stage (queue, input, model, output), None where it does not tell.
+    an array of float32. ``parameters`` are what the server says beside the outputs.
     """
 
-    __slots__ = ("_outputs", "model", "parameters", "request_id", "timing", "version")
+    __slots__ = ("_fields", "_outputs", "model", "parameters", "version")
 
-    def __init__(  # noqa: PLR0913 - made by the wires only
-        self,
-        outputs: Mapping[str, Any],
-        *,
-        model: str,
-        version: str = "",
-        request_id: str = "",
-        parameters: Mapping[str, Any] | None = None,
-        timing: Mapping[str, float] | None = None,
+    def __init__(
+        self, outputs: Mapping[str, Any], model: str, version: str, fields: Mapping[str, str], parameters: Mapping[str, Any] = _NOTHING
     ) -> None:
         self._outputs = outputs
+        self._fields = fields
         self.model = model
         self.version = version
-        self.request_id = request_id
-        self.parameters: Mapping[str, Any] = parameters or {}
-        self.timing = timing
+        self.parameters = parameters
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -54,6 +48,17 @@ class Prediction(Mapping[str, Any]):
         return f"Prediction({dict(self._outputs)!r}, model={self.model!r})"
 
     @property
+    def request_id(self) -> str:
+        """What the server's log knows the request by; empty where it does not tell."""
+        return self._fields.get("x-request-id", "")
+
+    @property
+    def timing(self) -> Mapping[str, float] | None:
+        """The server's seconds by stage: queue, input, model, output; None where it does not tell."""
+        field = self._fields.get("server-timing")
+        return None if field is None else dict(_durations(field))
+
+    @property
     def value(self) -> Any:
         """The only output. Raises ValueError if there is not exactly one."""
         if len(self._outputs) != 1:
@@ -65,6 +70,16 @@ class Prediction(Mapping[str, Any]):
     def text(self, name: str) -> Tensor:
         """An output of text as an object array of ``str``. Raises UnicodeDecodeError where it is not UTF-8."""
         return datatypes.as_text(np.asarray(self[name], np.object_))
+
+
+def _durations(field: str) -> Iterator[tuple[str, float]]:
+    """Seconds by name, of ``name;dur=milliseconds, …`` (W3C Server Timing)."""
+    for entry in field.split(","):
+        name, *parameters = [part.strip() for part in entry.split(";")]
+        for parameter in parameters:
+            key, _, text = parameter.partition("=")
+            if key == "dur":
+                yield name, float(text) / 1e3
 
 
 def shown(name: str, value: Tensor, interface: Interface) -> Any:

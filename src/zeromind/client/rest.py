@@ -21,7 +21,7 @@ from zeromind.client.step import Garbled, Question, Reply, Request
 from zeromind.codecs.oip_fault import KIND
 from zeromind.codecs.oip_model import INTERFACE
 from zeromind.codecs.oip_raw import LENGTH, Bytes, from_raw, to_objects
-from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.errors import ErrorKind
 from zeromind.tensors import Interface, Tensor
 
 _ALIGNED = 8
@@ -159,15 +159,7 @@ def _prediction(reply: Reply, model: str, interface: Interface) -> Prediction:
         data = None if nbytes is None else reply.body[at : at + nbytes]
         at += nbytes or 0
         outputs[entry["name"]] = shown(entry["name"], _array(entry, data), interface)
-    fields = reply.fields
-    return Prediction(
-        outputs,
-        model=model,
-        version=answer.get("model_version", ""),
-        request_id=fields.get("x-request-id", ""),
-        parameters=answer.get("parameters"),
-        timing=_timing(fields["server-timing"]) if "server-timing" in fields else None,
-    )
+    return Prediction(outputs, model, answer.get("model_version", ""), reply.fields, answer.get("parameters") or {})
 
 
 def _array(entry: Mapping[str, Any], data: memoryview | None) -> Tensor:
@@ -176,18 +168,6 @@ def _array(entry: Mapping[str, Any], data: memoryview | None) -> Tensor:
     if entry["datatype"] == "BYTES":
         return to_objects([str(item).encode() for item in entry["data"]], tuple(entry["shape"]))
     return np.array(entry["data"], datatypes.NUMPY_OF[entry["datatype"]]).reshape(entry["shape"])
-
-
-def _timing(field: str) -> dict[str, float]:
-    """Seconds by name, of ``name;dur=milliseconds, …`` (W3C Server Timing)."""
-    found: dict[str, float] = {}
-    for entry in field.split(","):
-        name, *parameters = [part.strip() for part in entry.split(";")]
-        for parameter in parameters:
-            key, _, text = parameter.partition("=")
-            if key == "dur":
-                found[name] = float(text) / 1e3
-    return found
 
 
 def _interface(reply: Reply) -> Interface:
@@ -223,7 +203,3 @@ def _sentence(reply: Reply) -> str:
         return "; ".join(entry["message"] for entry in found["errors"]) if "errors" in found else str(found["error"])
     except (ValueError, KeyError, TypeError):
         return f"the server answered {reply.status}"
-
-
-UNREADABLE = (ValueError, KeyError, TypeError, IndexError, ZeroMindError)
-"""What reading an answer raises that is none of ours."""

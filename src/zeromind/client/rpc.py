@@ -18,12 +18,11 @@ from zeromind.client.step import Question, Reply, Request
 from zeromind.codecs.oip_fault import KIND
 from zeromind.codecs.oip_model import INTERFACE
 from zeromind.codecs.oip_raw import Bytes, from_raw
-from zeromind.codecs.protobuf import field, members, numbers, signed, varint
+from zeromind.codecs.protobuf import field, members, numbers, signed, spans, varint
 from zeromind.errors import ErrorKind
 from zeromind.tensors import Interface
 
 SERVICE = "/inference.GRPCInferenceService/"
-_FINAL = "triton_final_response"
 _KINDS = {
     1: ErrorKind.DEADLINE,
     3: ErrorKind.INVALID_INPUT,
@@ -162,33 +161,44 @@ def _interface(found: Mapping[str, Any]) -> Interface:
 
 def _prediction(data: memoryview, fields: Mapping[str, str], model: str, interface: Interface) -> tuple[Prediction, Mapping[str, Any]]:
     """A ``ModelInferResponse``, and its parameters."""
+    begin, raws = _raws(data)
+    version, tensors, parameters = _head(bytes(data[:begin]))
+    outputs = {
+        name: shown(name, from_raw(name, datatype, shape, raw), interface)
+        for (name, datatype, shape), raw in zip(tensors, raws, strict=True)
+    }
+    return Prediction(outputs, model, version, fields, parameters), parameters
+
+
+def _raws(data: memoryview) -> tuple[int, list[memoryview]]:
+    """Where the bytes of tensors begin, which stand last, and these."""
+    found = spans(data, 6, len(data))
+    if not found:
+        return len(data), []
+    return found[0][0] - len(varint(found[0][1] - found[0][0])) - 1, [data[begin:end] for begin, end in found]
+
+
+@functools.lru_cache(256)
+def _head(data: bytes) -> tuple[str, list[tuple[str, str, list[int]]], dict[str, Any]]:
+    """What stands before the tensors' bytes, which comes again and again: version, outputs and parameters; not to be changed."""
     version = ""
-    parameters: dict[str, Any] = {}
     tensors: list[tuple[str, str, list[int]]] = []
-    raws: list[memoryview] = []
+    parameters: dict[str, Any] = {}
     for number, found in members(data):
         if isinstance(found, int):
             continue
-        if number == 6:
-            raws.append(found)
-        elif number == 5:
-            tensors.append(_tensor(bytes(found)))
+        if number == 5:
+            tensors.append(_tensor(found))
         elif number == 2:
             version = str(found, "utf-8")
         elif number == 4:
             name, entry = _parameter(found)
             parameters[name] = entry
-    outputs = {
-        name: shown(name, from_raw(name, datatype, shape, raw), interface)
-        for (name, datatype, shape), raw in zip(tensors, raws, strict=True)
-    }
-    told = {name: entry for name, entry in parameters.items() if name != _FINAL}
-    return Prediction(outputs, model=model, version=version, request_id=fields.get("x-request-id", ""), parameters=told), parameters
+    return version, tensors, parameters
 
 
-@functools.lru_cache(1024)
-def _tensor(data: bytes) -> tuple[str, str, list[int]]:
-    """Name, datatype and shape of an ``InferOutputTensor``; not to be changed."""
+def _tensor(data: memoryview) -> tuple[str, str, list[int]]:
+    """Name, datatype and shape of an ``InferOutputTensor``."""
     name = datatype = ""
     shape: list[int] = []
     for number, found in members(data):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -52,7 +53,7 @@ class GrpcTransport:
             message, call = method(b"".join(request.pieces), timeout=seconds, metadata=(*self._always, *request.fields))
         except grpc.RpcError as error:
             return refusal(error)
-        return Reply(0, fields(call.initial_metadata(), call.trailing_metadata()), memoryview(message))
+        return Reply(0, _Metadata(call), memoryview(message))
 
     def open(self, request: Request, seconds: float) -> Responses:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
@@ -71,6 +72,26 @@ class GrpcTransport:
     def close(self) -> None:
         """End every call, and close the connection."""
         self._channel.close()
+
+
+class _Metadata(Mapping[str, str]):
+    """A call's metadata, which few look at and which cost something to get."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    @functools.cached_property
+    def _found(self) -> Mapping[str, str]:
+        return fields(self._call.initial_metadata(), self._call.trailing_metadata())
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def channel_credentials(credentials: Credentials) -> Any:

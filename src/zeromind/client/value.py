@@ -80,6 +80,8 @@ def _by_name(values: Any, interface: Interface) -> Mapping[str, Any]:
 
 def _tensor(value: Any, spec: TensorSpec, batches: bool) -> Tensor:
     """The array for an input; one sample without the batch's dimension becomes a batch of one."""
+    if type(value) is np.ndarray and value.dtype == spec.dtype and spec.datatype != "BYTES" and spec.fits(value.shape):
+        return value
     array = _array(value, spec)
     missing = len(spec.shape) - array.ndim
     if missing == 1 and batches:
@@ -100,7 +102,7 @@ def _array(value: Any, spec: TensorSpec) -> Tensor:
         array = np.asarray(value)
     except ValueError as error:
         raise refused(f"input {spec.name!r} is no array: {error}") from None
-    if array.dtype.name == "bfloat16":  # of ml_dtypes
+    if array.dtype.kind == "V" and array.dtype.name == "bfloat16":  # of ml_dtypes
         return array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise refused(f"input {spec.name!r} takes {datatypes.type_name(spec.datatype)} {spec.shown_shape()}, not {type(value).__name__}")

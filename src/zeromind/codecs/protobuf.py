@@ -78,7 +78,7 @@ def count(data: bytes, schema: Schema, most: int) -> int:
         raise ValueError("a field is cut short") from None
 
 
-def spans(data: bytes, number: int, most: int) -> list[tuple[int, int]]:
+def spans(data: bytes | memoryview, number: int, most: int) -> list[tuple[int, int]]:
     """Where a sound message has the contents of a length-delimited field, from here to there, if nothing stands behind them.
 
     Empty if that is not so, or if more than ``most`` bytes stand before them.
