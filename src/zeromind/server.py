@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from zeromind.http.listener import Listener
 from zeromind.limits import HttpLimits
 from zeromind.observe.access import AccessLog
 from zeromind.observe.request_id import RequestIds
+from zeromind.observe.spans import Spans
 
 _log = logging.getLogger(__name__)
 
@@ -46,19 +48,19 @@ class Server:
         self.config = config
         self._guard = guard = Guard(config)
         self.engine = Engine(config)
-        self._access = AccessLog(config.access_log, config.log_format == "json") if config.access_log else None
+        self._spans = _spans(config)
+        self._access = access = AccessLog(config.access_log, config.log_format == "json") if config.access_log else None
+        told = access is not None or self._spans is not None
         ids = RequestIds()
-        told = self._access is not None
-        self._grpc = grpc_listener.Listener(
-            Service(self.engine, guard.gate, guard.audit, ids),
-            grpc_listener.limits_of(config),
-            grpc_trail.Trail(self._access, guard.gate.keyed) if told else None,
-        )
+        calls = grpc_trail.Trail(access, self._spans, keyed=guard.gate.keyed) if told else None
+        service = Service(self.engine, guard.gate, guard.audit, ids)
+        self._grpc = grpc_listener.Listener(service, grpc_listener.limits_of(config), calls)
         limits = HttpLimits(body_bytes=config.max_body_bytes)
         guest = Guest(PREFACE, self._grpc.protocol)
         entrance = Entrance(guard.gate, guard.audit)
         front = Front(self.engine, _application(self.engine, entrance), entrance)
-        self._http = Listener(front, limits, self._refusal, "0Mind", guest, ids=ids, trail=trail.Trail(self._access) if told else None)
+        requests = trail.Trail(access, self._spans) if told else None
+        self._http = Listener(front, limits, self._refusal, "0Mind", guest, ids=ids, trail=requests)
         guard.gate.on_change(self._http.forget)
         guard.gate.on_change(self._grpc.forget)
         self.engine.watch(self._changed)
@@ -111,8 +113,9 @@ class Server:
         await self._http.close()
         await self._grpc.close(_LAST_WORDS_S)
         self._guard.close()
-        if self._access is not None:
-            self._access.close()
+        for told in (self._access, self._spans):
+            if told is not None:
+                await asyncio.to_thread(told.close)
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
@@ -128,6 +131,14 @@ class Server:
         if self.engine.stopped.is_set():
             self.engine.hurry()
         self.engine.stop()
+
+
+def _spans(config: PoolConfig) -> Spans | None:
+    """Who sends traces, if somebody does; the SDK's own variable chooses which, unless the pool's setting does. Raises ConfigError."""
+    if not config.otlp_endpoint:
+        return None
+    by_variable = "trace_ratio" not in config.given and "OTEL_TRACES_SAMPLER" in os.environ
+    return Spans(config.otlp_endpoint, None if by_variable else config.trace_ratio)
 
 
 def _application(engine: Engine, entrance: Entrance) -> tornado.web.Application:

@@ -21,7 +21,8 @@ _KNOWN = frozenset(ENCODINGS.split(b","))
 def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault], entrance: Entrance, address: str) -> Head:
     """The head in a request's fields; ``unknown`` tells what is answered, to a path without ``method``."""
     name, path = request_id.own(fields.get(b"x-request-id", b"").decode("latin1")), fields[b":path"].decode("latin1")
-    refused = functools.partial(Head, None, address=address, request_id=name, path=path)
+    trace = {key.decode(): fields[key].decode("latin1") for key in (b"traceparent", b"tracestate") if key in fields}
+    refused = functools.partial(Head, None, address=address, request_id=name, path=path, trace=trace)
     if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
         return refused(None)
     try:
@@ -48,6 +49,7 @@ def read(fields: Fields, method: Method | None, unknown: Callable[[bytes], Fault
             address,
             name,
             path,
+            trace,
         )
     except Fault as fault:
         return refused(fault)

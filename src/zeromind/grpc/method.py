@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from zeromind.access.scope import NOBODY, Caller, Scope
@@ -78,7 +78,8 @@ class Head:
 
     ``answer_encoding`` is for answers: that of the request, where its client takes it too. ``bare`` asks for tensors without
     filters, ``strict`` for a status instead of error messages within a stream. ``caller`` is who calls, from ``address``; ``request_id`` is
-    what the client calls it, where that is fit to be told; ``path`` is what it asked for.
+    what the client calls it, where that is fit to be told; ``path`` is what it asked for,
+    ``trace`` the fields that tell of the client's trace.
     """
 
     method: Method | None
@@ -92,6 +93,7 @@ class Head:
     address: str = ""
     request_id: bytes = b""
     path: str = ""
+    trace: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -83,7 +83,7 @@ class Outlet:
 
     def refuse(self, call: Call, fault: Fault) -> None:
         """End an answer at once, with a status that is not OK."""
-        call.code = fault.code
+        call.code, call.fault = fault.code, fault
         fields = [(b"grpc-status", b"%d" % fault.code), (b"grpc-message", quoted(fault.message)), (b"x-request-id", call.request_id)]
         if fault.kind:
             fields.append((oip_fault.KIND.lower().encode(), fault.kind.encode()))

@@ -14,14 +14,12 @@ from tornado import httputil
 from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering, Head
 from zeromind.http.parser import Parser, Refused
-from zeromind.http.trail import Trail
+from zeromind.http.trail import LEFT, Trail
 from zeromind.limits import HttpLimits
 from zeromind.observe.request_id import RequestIds
 
 _log = logging.getLogger(__name__)
 
-LEFT = 499
-"""The status that logs have for a client who did not wait for an answer; nginx's."""
 _MOST_HEADS = 1024
 _MOST_SEEN = 4096
 _MOST_HEAD_BYTES = 2048
