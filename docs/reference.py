@@ -31,6 +31,7 @@ from zeromind.http.entrance import needed
 from zeromind.http.examples import EXAMPLES, Example
 from zeromind.http.operation import Content, Operation
 from zeromind.http.schemas import named_schemas
+from zeromind.observe.families import OURS, TRITONS
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -257,6 +258,16 @@ def filters() -> Iterator[str]:
             yield from ("", "Parameters: " + ", ".join(f"`{parameter}`" for parameter in parameters))
 
 
+def metrics() -> Iterator[str]:
+    yield from ("# Metrics", "", "At `/metrics`, as text for Prometheus or as OpenMetrics, read when somebody asks.")
+    for title, families in (("0Mind's", OURS), ("Triton's", TRITONS)):
+        yield from ("", f"## {title}")
+        for family in families:
+            labels = f", by {', '.join(f'`{label}`' for label in family.labels)}" if family.labels else ""
+            yield from ("", f"### `{family.name}`", "", f"{family.help}.", "")
+            yield f"A {family.kind}{f' of {family.unit}' if family.unit else ''}{labels}."
+
+
 def command_line() -> Iterator[str]:
     yield from ("# Commands",)
     everything = click.Context(commands)
@@ -276,6 +287,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "errors": errors,
     "adapters": adapters,
     "filters": filters,
+    "metrics": metrics,
     "commands": command_line,
 }
 

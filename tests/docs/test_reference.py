@@ -14,6 +14,7 @@ from zeromind.config.options import POOL, TASK
 from zeromind.console import pages
 from zeromind.errors import ErrorKind
 from zeromind.http import app
+from zeromind.observe.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -35,6 +36,7 @@ NAMES = {
     "errors": [kind.name for kind in ErrorKind],
     "adapters": list(plugins.ADAPTERS),
     "filters": list(plugins.FILTERS),
+    "metrics": [family.name for family in FAMILIES],
     "commands": [" ".join(words) for words in named(commands, "zeromind")],
 }
 
