@@ -63,8 +63,8 @@ class Metrics:
         page = _Page(reading, self.registry if own else None)
         if OPENMETRICS in accept:
             generate: Any = openmetrics.generate_latest  # which has no types
-            return openmetrics.CONTENT_TYPE_LATEST, generate(page)
-        return exposition.CONTENT_TYPE_PLAIN_0_0_4, _typed(exposition.generate_latest(page))
+            return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", generate(page)
+        return "text/plain; version=0.0.4; charset=utf-8", _typed(exposition.generate_latest(page))
 
 
 class _Page:
