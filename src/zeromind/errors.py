@@ -4,6 +4,7 @@
         kind      an ErrorKind: what happened; every wire has one total table from kind to its own code
         message   what, which, and what to do; safe to show to a client
         params    the values that the message speaks of, for machines
+        trace     where in somebody's code it happened, where that is known; for whoever runs the server, never for clients
 
 An exception that is no ZeroMindError is a fault of ours: it is logged, and the client gets a fixed sentence.
 """
@@ -86,6 +87,7 @@ class ZeroMindError(Exception):
         self.kind = kind
         self.message = message
         self.params = params
+        self.trace = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.kind, self.message, *self.params)

@@ -8,13 +8,25 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from zeromind.errors import ErrorKind, ZeroMindError
+
+_OURS = str(Path(__file__).parent)
+_MOST_TRACE = 1 << 14
+
+
+class _SourceLoader(importlib.machinery.SourceFileLoader):
+    """Reads the source itself: what is kept of it compiled passes for it if both are of the same second, and as long."""
+
+    def path_stats(self, path: str) -> NoReturn:
+        """Nothing, so that nothing compiled is looked for, or kept."""
+        raise OSError(path)
 
 
 def load(target: str) -> Any:
@@ -31,12 +43,12 @@ def load(target: str) -> Any:
 
 
 def load_file(path: Path) -> ModuleType:
-    """The module in a Python file, executed anew, under a name that no other file gets.
+    """The module in a Python file, executed anew from its source, under a name that no other file gets.
 
     Imports beside the file work while it runs. Raises whatever the file raises.
     """
     name = f"zeromind_user_{path.stem}_{abs(hash(str(path.resolve()))):x}"
-    loader = importlib.machinery.SourceFileLoader(name, str(path))  # whatever the file's extension
+    loader = _SourceLoader(name, str(path))  # whatever the file's extension
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file", path=str(path))
@@ -60,6 +72,23 @@ def silence() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def traced(error: BaseException) -> str:
+    """The traceback of what caused a fault, from the first line of somebody else's code on, for developers; empty where none is."""
+    cause: BaseException | None = error
+    while isinstance(cause, ZeroMindError):
+        if cause.trace:
+            return cause.trace
+        cause = cause.__cause__
+    if cause is None:
+        return ""
+    told = traceback.TracebackException.from_exception(cause)
+    foreign = [place for place, frame in enumerate(told.stack) if not frame.filename.startswith((_OURS, "<frozen"))]
+    if not foreign and not isinstance(cause, SyntaxError):
+        return ""
+    told.stack[:] = told.stack[foreign[0] :] if foreign else []
+    return "".join(told.format())[-_MOST_TRACE:]
 
 
 def require(module: str, extra: str, wanted_by: str, least: str = "") -> Any:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from rich.syntax import Syntax
 from rich.text import Text
 
 from zeromind.codecs import example
+from zeromind.errors import ZeroMindError
 from zeromind.repository.lifecycle import State
 from zeromind.repository.model import Model
 from zeromind.server import Server
@@ -41,6 +43,11 @@ def ready(server: Server, folder: Path) -> Iterator[Text]:
         yield Text(f"  ask it   {curl(server, models[0], folder)}")
     else:
         yield Text("  load one in the console, or: zeromind serve model.onnx")
+
+
+def traceback(error: ZeroMindError) -> Text:
+    """Where in somebody's code a fault happened, in colours; empty where that is not known."""
+    return Syntax("", "pytb", background_color="default").highlight(error.trace.rstrip())
 
 
 def curl(server: Server, model: Model, folder: Path) -> str:

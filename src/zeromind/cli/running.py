@@ -73,6 +73,10 @@ async def _announce(server: Server, wishes: Wishes) -> None:
         while not started.done():
             status.update(announcement.loading(server))
             await asyncio.wait({started}, timeout=_TICK_S)
+    if wishes.watch:
+        for error in server.engine.registry.failed.values():
+            if error.trace:
+                _console.print(announcement.traceback(error), soft_wrap=True)
     for line in announcement.ready(server, Path.cwd()):
         _console.print(line, soft_wrap=True)
     if wishes.open:

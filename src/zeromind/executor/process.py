@@ -95,7 +95,9 @@ class ProcessExecutor:
             raise
         if "fault" in message:
             await self.stop()
-            raise frames.fault_from_json(message["fault"])
+            fault = frames.fault_from_json(message["fault"])
+            fault.trace = str(message.get("trace", ""))
+            raise fault
         self._interface = Interface.from_json(message["interface"])
         self.free = message["free"]
         self._batches = Wire(self._interface, inputs=True)

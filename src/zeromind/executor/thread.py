@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import psutil
 
+from zeromind import importing
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor.diary import Diary
 from zeromind.executor.group import Group, grouped, outcome
@@ -62,6 +63,8 @@ class ThreadExecutor:
             self._jobs.put(None)
             if isinstance(error, asyncio.TimeoutError):
                 raise ZeroMindError(ErrorKind.LOAD_FAILED, f"the model did not load within {timeout_s:g} s ('load_timeout_s')") from None
+            if isinstance(error, ZeroMindError):
+                error.trace = importing.traced(error)
             raise
         self._memory = max(0, psutil.Process().memory_info().rss - before)
         self._skill = skill

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from zeromind import importing
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import confinement, frames, layout
 from zeromind.executor.arena import SLOT_BYTES, Arena
@@ -94,13 +95,15 @@ def _loaded(link: socket.socket, order: Order) -> Skill | None:
         known = ZeroMindError(
             ErrorKind.LOAD_FAILED, f"a file of the model cannot be read ({error.strerror}): are its files whole, and no links?"
         )
-    except Exception:
+        known.__cause__ = error
+    except Exception as error:
         _log.exception("loading failed")
         known = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "the model failed to load for an unknown reason; see the server's log")
+        known.__cause__ = error
     else:
         link.sendall(frames.pack({"interface": skill.interface.to_json(), "free": confinement.found()}))
         return skill
-    link.sendall(frames.pack({"fault": frames.fault_to_json(known)}))
+    link.sendall(frames.pack({"fault": frames.fault_to_json(known), "trace": importing.traced(known)}))
     return None
 
 

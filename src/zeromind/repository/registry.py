@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import logging
 import time
 import weakref
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from zeromind.codecs import oip_model
@@ -104,13 +105,27 @@ class Registry:
             self._check_open()
             upload = await asyncio.to_thread(Upload, files, self._scratch) if files else None
             try:
-                return await self._load_next(load, name, config, upload)
+                return await self._load_next(load, name, lambda old: self._planned(name, old, config, upload))
             except BaseException as error:
                 if upload is not None:
                     upload.remove()
                 if isinstance(error, ZeroMindError) and self.catalogue.configured(name) and name not in self._models:
                     self.failed[name] = error
                     self.past.refused(name, self.catalogue.configured(name) or {}, error)
+                raise
+
+    async def reload(self, name: str) -> Model:
+        """Load a model anew from its files, as it was asked for; the one that serves goes on until then, also if that fails.
+
+        Raises MODEL_NOT_FOUND, or what is wrong with the files, which is the model's last fault, too.
+        """
+        turn = self._turn(name)
+        async with turn.load(name) as load:
+            self._check_open()
+            try:
+                return await self._load_next(load, name, lambda old: self._same(name, old))
+            except ZeroMindError as error:
+                self._note_reload(name, error)
                 raise
 
     async def drop(self, task_id: str, forget: bool = False) -> tuple[float, int]:
@@ -201,15 +216,15 @@ class Registry:
         if name in self._models:
             raise ZeroMindError(ErrorKind.ALREADY_LOADED, f"model {name!r} is loaded already: drop it first, or use another id", name)
 
-    async def _load_next(self, load: Load, name: str, config: Mapping[str, Any] | str | None, upload: Upload | None) -> Model:
-        """What ``load_model`` does when its turn has come."""
+    async def _load_next(self, load: Load, name: str, planned: Callable[[Model | None], tuple[Task, Plan]]) -> Model:
+        """What ``load_model`` and ``reload`` do when their turn has come; ``planned`` says what is loaded where that one serves."""
         old = self._models.get(name)
         if old is not None and old.life.state is not State.READY:
             await old.settled()
             self._remove(old)  # which whoever dropped it may not have come to yet
             old = None
         load.check()  # a drop may have come during all this
-        model = self._made(*self._planned(name, old, config, upload))
+        model = self._made(*planned(old))
         return await (self._load_first(load, model) if old is None else self._load_beside(load, old, model))
 
     def _planned(self, name: str, old: Model | None, config: Mapping[str, Any] | str | None, upload: Upload | None) -> tuple[Task, Plan]:
@@ -229,6 +244,24 @@ class Registry:
             raise unknown(name)
         else:
             plan = again(base)
+        return Task.parse(plan.source), plan
+
+    def _note_reload(self, name: str, error: ZeroMindError) -> None:
+        model = self._models.get(name)
+        if model is not None:
+            model.diary.failed(error)
+        elif (configured := self.catalogue.configured(name)) is not None:
+            self.note_failure(configured, True, error)
+
+    def _same(self, name: str, old: Model | None) -> tuple[Task, Plan]:
+        """What is loaded under a name, or was to be from the start, once more."""
+        configured = self.catalogue.configured(name)
+        if old is not None:
+            plan = dataclasses.replace(old.plan, remember=False)
+        elif configured is not None and name in self.failed:
+            plan = Plan(configured, trusted=True)
+        else:
+            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {name!r} is not here to be loaded anew", name)
         return Task.parse(plan.source), plan
 
     def _made(self, task: Task, plan: Plan) -> Model:
