@@ -29,6 +29,7 @@ from zeromind.http.front import Front
 from zeromind.http.listener import Listener
 from zeromind.limits import HttpLimits
 from zeromind.observe.access import AccessLog
+from zeromind.observe.reading import WireReading
 from zeromind.observe.request_id import RequestIds
 from zeromind.observe.spans import Spans
 
@@ -61,6 +62,7 @@ class Server:
         front = Front(self.engine, _application(self.engine, entrance), entrance)
         requests = trail.Trail(access, self._spans) if told else None
         self._http = Listener(front, limits, self._refusal, "0Mind", guest, ids=ids, trail=requests)
+        self.engine.view.wires += [self._read_http, self._read_grpc]
         guard.gate.on_change(self._http.forget)
         guard.gate.on_change(self._grpc.forget)
         self.engine.watch(self._changed)
@@ -119,6 +121,12 @@ class Server:
 
     def _refusal(self, status: int, message: str) -> tuple[str, bytes]:
         return "application/json", envelope.refusal(status, message, self.config.max_body_bytes)
+
+    def _read_http(self) -> WireReading:
+        return WireReading("http", self._http.connections, {str(status): count for status, count in self._http.answers.items()})
+
+    def _read_grpc(self) -> WireReading:
+        return WireReading("grpc", self._grpc.connections, {code.name: count for code, count in self._grpc.answers.items()})
 
     def _changed(self) -> None:
         if self.engine.stopped.is_set():

@@ -290,6 +290,7 @@ class Connection(asyncio.Protocol):
     def _forget(self, call: Call) -> None:
         if self._http2.calls.pop(call.stream_id, None) is None:
             return
+        self._site.answers[call.code] += 1
         if self._site.trail is not None:
             self._site.trail.answered(call)
         self._site.buffered -= call.held

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zeromind.config.pool import PoolConfig
 from zeromind.grpc.connection import Connection
 from zeromind.grpc.service import Service
 from zeromind.grpc.site import Site
+from zeromind.grpc.status import Code
 from zeromind.grpc.trail import Trail
 from zeromind.limits import GrpcLimits
 
@@ -22,6 +23,11 @@ class Listener:
         self._site = Site(service, limits or GrpcLimits(), asyncio.get_running_loop(), trail)
         self._servers: list[asyncio.Task[asyncio.Server]] = []
         self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def answers(self) -> Mapping[Code, int]:
+        """How many there were, by code."""
+        return self._site.answers
 
     @property
     def connections(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 from typing import Protocol
 
 from zeromind.grpc.service import Service
+from zeromind.grpc.status import Code
 from zeromind.grpc.trail import Trail
 from zeromind.limits import GrpcLimits
 
@@ -35,6 +37,8 @@ class Site:
         self.trail = trail
         """Who is told of each answer, if somebody is."""
         self.loop = loop
+        self.answers: collections.Counter[Code] = collections.Counter()
+        """How many there were, by code."""
         self.connections: set[Connection] = set()
         self.buffered = 0
         """Bytes of messages that have come and were not taken."""

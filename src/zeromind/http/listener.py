@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tornado import httputil
 
@@ -47,6 +47,11 @@ class Listener:
         self._site: Site | None = None
         self._servers: list[asyncio.Server] = []
         self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def answers(self) -> Mapping[int, int]:
+        """How many there were, by status; 499 stands for a client that did not wait."""
+        return self._site.answers if self._site else {}
 
     @property
     def connections(self) -> int:

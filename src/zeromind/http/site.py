@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -74,6 +75,8 @@ class Site:
     ids: RequestIds = dataclasses.field(default_factory=RequestIds)
     trail: Trail | None = None
     """Who is told of each answer, if somebody is."""
+    answers: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    """How many there were, by status."""
     connections: set[Connection] = dataclasses.field(default_factory=set)
     heads: dict[bytes, Head] = dataclasses.field(default_factory=dict)
     """By their bytes, those that came more than once."""
@@ -130,6 +133,7 @@ class Site:
 
     def refused(self, refused: Refused, exchange: Exchange | None, address: str, received: int) -> bytes:
         """The name of a request that is refused in the application's stead, or of what is none; noted."""
+        self.answers[refused.status] += 1
         if exchange is None:
             request_id = self.ids.make()
             if self.trail is not None:
@@ -143,6 +147,8 @@ class Site:
 
     def left(self, exchange: Exchange | None, received: int) -> None:
         """A client has gone before its request was answered in full."""
+        if exchange is not None:
+            self.answers[LEFT] += 1
         if exchange is not None and self.trail is not None:
             exchange.status = exchange.status or LEFT
             self.trail.answered(exchange, received)

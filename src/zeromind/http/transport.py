@@ -126,6 +126,7 @@ class HTTPProtocol(asyncio.Protocol):
         exchange, site = self._exchange, self.site
         if exchange is None:
             return
+        site.answers[exchange.status] += 1
         if site.trail is not None:
             site.trail.answered(exchange, self._inbox.parser.received)
         self._release()
