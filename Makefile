@@ -62,7 +62,7 @@ docs: reference ## build the documentation into site/, a folder of pages; a brok
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict --clean
 	@echo 'site/index.html is the documentation'
 
-reference: $(VENV)/.test ## write docs/reference/ anew from the code, which is committed
+reference: $(VENV)/.docs ## write docs/reference/ anew from the code, which is committed
 	@$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.bench ## measure everything, the installed peers beside it, and write docs/performance.md (20 minutes)
@@ -87,12 +87,17 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m compileall -q src  # workers are confined: they cannot keep what they compile
 	@touch $@
 
-# The extra `test` holds all that `demo` does, so one stamp speaks for both.
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	@echo 'installing what the documentation needs (a minute) …'
+	@$(BIN)/python -m pip install -qq --editable '.[docs]'
+	@touch $@
+
+# The extra `test` holds all that `demo` and `docs` do, so one stamp speaks for all.
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo 'installing what the tests need (a few minutes) …'
 	@$(BIN)/python -m pip install -qq --editable '.[test]'
 	@$(BIN)/python -m compileall -q src
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
 # Triton's load generator: a program within older wheels of its client, which also wants a library of CUDA's, though no GPU.
 PERF_ANALYZER := tritonclient==2.41.0 nvidia-cuda-runtime-cu12
