@@ -1,0 +1,45 @@
+"""A key for some models sees those, and of the rest nothing: in what is told of models, and in metrics."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def pool(thread_server, shared_keys):
+    tasks = [
+        {"id": "sum", "model_file": "sum.py"},
+        {"id": "double", "model_file": "double.onnx"},
+        {"id": "elsewhere", "model_file": "no.py"},
+    ]
+    with thread_server(tasks=tasks, keys_file=str(shared_keys.path)) as client:
+        yield client
+
+
+def ids(pool, headers):
+    described = {one["id"] for one in pool.get("/info/models", headers=headers).json["models"]}
+    active = set(pool.get("/info/activity", headers=headers).json["models"])
+    page = pool.get("/metrics", headers=headers).data.decode()
+    measured = {name for name in ("sum", "double", "elsewhere") if f'"{name}"' in page}
+    assert described == measured
+    assert active == described - {"elsewhere"}
+    return described
+
+
+@pytest.mark.proves("G17")
+def test_g17_each_key_sees_its_own_models(pool, shared_keys):
+    assert ids(pool, shared_keys.bearer("all")) == {"sum", "double", "elsewhere"}
+    assert ids(pool, shared_keys.bearer("reader")) == {"sum"}
+    assert ids(pool, shared_keys.bearer("elsewhere")) == {"elsewhere"}
+    assert pool.get("/info/activity?id=double", headers=shared_keys.bearer("reader")).status == 403
+    assert pool.get("/info/log?id=sum", headers=shared_keys.bearer("reader")).status == 403
+    assert pool.get("/info/log?id=double", headers=shared_keys.bearer("sums")).status == 403
+
+
+@pytest.mark.proves("G17")
+def test_g17_the_host_is_for_who_sees_all(pool, shared_keys):
+    whole = pool.get("/metrics", headers=shared_keys.bearer("read")).data
+    part = pool.get("/metrics", headers=shared_keys.bearer("reader")).data
+    for name in (b"nv_cpu_utilization", b"zeromind_server_memory_bytes", b"zeromind_answers_total"):
+        assert name in whole
+        assert name not in part
+    assert b"zeromind_uptime_seconds" in part
+    assert pool.get("/metrics").status == 401
