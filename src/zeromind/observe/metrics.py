@@ -8,8 +8,9 @@ The operator's own go into ``Metrics.registry``, such as those of a request hand
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from zeromind.errors import ErrorKind
 from zeromind.observe.families import FAMILIES, Family
@@ -20,6 +21,7 @@ from zeromind.observe.statistics import CANCELLED
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
+    from prometheus_client.samples import Sample
 
 OPENMETRICS = "application/openmetrics-text"
 STATES = ("READY", "LOADING", "UNLOADING", "UNAVAILABLE")
@@ -41,6 +43,9 @@ _REASONS: Mapping[str, str] = {
     },
 }
 """Triton's reasons for a failure; any other is OTHER (docs/user_guide/metrics.md, Failure Categories)."""
+_AT_ONCE = 100
+"""Samples that are written in well under a millisecond."""
+_PAUSE_S = 1e-4
 _Sample: TypeAlias = "tuple[str, Mapping[str, str], float]"
 """What stands behind the family's name, the labels, the value."""
 
@@ -77,7 +82,9 @@ class _Page:
     def collect(self) -> Iterator[Metric]:
         """Those that have samples, then the operator's."""
         samples: dict[str, list[_Sample]] = {family.name: [] for family in FAMILIES}
-        for name, part, labels, value in _pool(self._reading):
+        for number, (name, part, labels, value) in enumerate(_pool(self._reading)):
+            if not number % _AT_ONCE:
+                time.sleep(_PAUSE_S)
             samples[name].append((part, labels, value))
         for family in FAMILIES:
             if samples[family.name]:
@@ -92,9 +99,18 @@ def _metric(family: Family, samples: Sequence[_Sample]) -> Metric:
     # The library wants counters to end in _total, as OpenMetrics has it, and Triton's do not.
     kind = "unknown" if family.tritons and family.kind == "counter" else family.kind
     made = Metric(family.name.removesuffix("_total"), family.help, kind)
-    for part, labels, value in samples:
-        made.add_sample(family.name + part, dict(labels), value)
+    made.samples = cast("list[Sample]", _paced(family.name, samples))
     return made
+
+
+def _paced(name: str, samples: Iterable[_Sample]) -> Iterator[Sample]:
+    """The samples, with pauses in which the event loop gets its turn: a thread that computes would keep it waiting for 5 ms each time."""
+    from prometheus_client.samples import Sample
+
+    for number, (part, labels, value) in enumerate(samples, 1):
+        if not number % _AT_ONCE:
+            time.sleep(_PAUSE_S)
+        yield Sample(name + part, dict(labels), value)
 
 
 def _typed(page: bytes) -> bytes:
