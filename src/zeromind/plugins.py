@@ -77,11 +77,9 @@ class Plugins:
             return adapters[name]
         for point in importlib.metadata.entry_points(group="zeromind.adapters", name=name):
             return point.load()
-        raise ZeroMindError(
-            ErrorKind.MODEL_TYPE_UNKNOWN,
-            f"model type {name!r} is unknown; known are {', '.join(sorted({*ADAPTERS, *adapters}))}",
-            name,
-        )
+        known = sorted({*ADAPTERS, *adapters})
+        text = f"model type {name!r} is unknown; known are {', '.join(known)}{_meant(name, known)}"
+        raise ZeroMindError(ErrorKind.MODEL_TYPE_UNKNOWN, text, name)
 
     def adapters(self) -> Iterator[Any]:
         """Every adapter class: the operator's own first, then installed ones, then the built-in."""
@@ -104,11 +102,9 @@ class Plugins:
                     return getattr(module, class_name)
             for point in importlib.metadata.entry_points(group="zeromind.filters", name=identifier):
                 return point.load()
-        raise ZeroMindError(
-            ErrorKind.FILTER_NOT_FOUND,
-            f"filter {identifier!r} is not found; built in are {', '.join(sorted(FILTERS))}, your own come from 'filter_folders'",
-            identifier,
-        )
+        meant = _meant(identifier, [*FILTERS, *LEGACY_FILTERS])
+        text = f"filter {identifier!r} is not found{meant}; built in are {', '.join(sorted(FILTERS))}, your own come from 'filter_folders'"
+        raise ZeroMindError(ErrorKind.FILTER_NOT_FOUND, text, identifier)
 
     def _own_adapters(self) -> Iterator[Any]:
         for place in self.adapter_folders:
@@ -116,6 +112,14 @@ class Plugins:
                 for cls in vars(module).values():
                     if inspect.isclass(cls) and cls.__module__ == module.__name__ and "name" in vars(cls) and hasattr(cls, "recognises"):
                         yield cls
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """The question whether the nearest of the known names was meant, if one is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def modules_in(place: str) -> Iterator[ModuleType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -160,7 +161,8 @@ def _bind(host: str, port: int, key: str) -> list[socket.socket]:
         return tornado.netutil.bind_sockets(port, host, reuse_port=False)
     except OSError as error:
         flag = key.replace("_", "-")
-        raise ConfigError(key, f"{host}:{port} cannot be listened on: {error.strerror}; choose another with --{flag}") from None
+        taken = f" (a server that runs already? curl http://{host}:{port}/info tells)" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigError(key, f"{host}:{port} cannot be listened on: {error.strerror}{taken}; choose another with --{flag}") from None
     except UnicodeError:
         raise ConfigError("host", f"{host!r} is no name of a host: write an address, such as 127.0.0.1") from None
 

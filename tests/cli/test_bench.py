@@ -197,7 +197,7 @@ def test_the_result_goes_into_a_file_too(bench, pool, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["none"], "'none' is not loaded; /model/list tells which are; it serves counting, filtered, lab, picture, sum, tired"),
+        (["none"], "'none' is not loaded; it serves counting, filtered, lab, picture, sum, tired"),
         (["filtered"], "send a request of your own: --data FILE"),
         (["sum", "--data", __file__], "the server answered 415"),
         (["sum", "--rate", "0"], "requests per second"),

@@ -112,7 +112,7 @@ def outcome(read):
     try:
         made = read()
     except ZeroMindError as error:
-        return error.kind, error.message
+        return error.kind, error.message.partition("; such as ")[0]  # which whoever sends bytes needs not
     return {name: (value.dtype, value.shape, value.tolist()) for name, value in made.inputs.items()}, made.id
 
 

@@ -51,7 +51,9 @@ def look(address: Address, model: str, headers: Mapping[str, str], timeout_s: fl
         return Served(model, specs, _filtered(specs, _fields(get(f"/info/task?id={name}")).get("input_filters") or {}))
     ids = _fields(get("/model/list")).get("models") if "errors" in _fields(own) else None
     if ids is not None:
-        raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"{message(own.body)}; it serves {', '.join(ids) or 'no models yet'}", model)
+        raise ZeroMindError(
+            ErrorKind.MODEL_NOT_FOUND, f"{message(own.body).partition(';')[0]}; it serves {', '.join(ids) or 'no models yet'}", model
+        )
     other = get(f"/v2/models/{name}")
     if inputs := _fields(other).get("inputs"):
         return Served(model, _specs(model, inputs, "datatype"))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 
 from zeromind import datatypes
+from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import Interface, TensorSpec
 
 PICTURE = "image/png"
 _MOST_SHOWN = 4
 """Of the numbers in a row; what stands for more than so many is cut short with an ellipsis."""
 _MORE = "…"
+_MOST_CHARACTERS = 400
+"""Of an example in an error."""
+_OF_THE_REQUEST = frozenset({ErrorKind.CONTENT_TYPE, ErrorKind.INPUT_MISSING, ErrorKind.INVALID_INPUT, ErrorKind.PREDICT_DATA})
 
 
 def own(interface: Interface) -> str:
@@ -21,6 +25,13 @@ def own(interface: Interface) -> str:
 def oip(interface: Interface) -> str:
     """The same as the Open Inference Protocol has it."""
     return f'{{"inputs": [{", ".join(_entry(spec, interface) for spec in interface.spec.inputs)}]}}'
+
+
+def with_example(error: ZeroMindError, text: str) -> ZeroMindError:
+    """The fault with an example of what is wanted, if it is one of the request's form and the example is not long."""
+    if error.kind not in _OF_THE_REQUEST or len(text) > _MOST_CHARACTERS:
+        return error
+    return ZeroMindError(error.kind, f"{error.message}; such as {text}", *error.params)
 
 
 def takes_picture(interface: Interface) -> bool:

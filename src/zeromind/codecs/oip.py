@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from zeromind.codecs import arrays, oip_request
+from zeromind.codecs import arrays, example, oip_request
 from zeromind.codecs.oip_answer import Answer, Asked
 from zeromind.codecs.oip_parameters import selection
 from zeromind.codecs.oip_raw import PLAIN, Bytes, Span
 from zeromind.codecs.oip_tensors import Memory
+from zeromind.errors import ZeroMindError
 from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Parameter, Value, find
 
 _MOST_HEADS = 256
@@ -65,9 +66,9 @@ class Codec:
         self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
     def decode(self, body: bytes | bytearray, json_bytes: int | None = None, bare: bool = False) -> tuple[InferRequest, Asked]:
-        """The request in a body, and what it wants of its answer. Raises as ``oip_request.decode``."""
+        """The request in a body, and what it wants of its answer. Raises as ``oip_request.decode``, with an example."""
         if bare or json_bytes == 0:
-            return oip_request.decode(body, json_bytes, self.interface, self._memory, bare)
+            return self._requested(body, json_bytes, bare)
         if json_bytes is not None and json_bytes != len(body):
             return self._decode_binary(body, json_bytes)
         if type(body) is not bytes:
@@ -103,10 +104,18 @@ class Codec:
         return b"".join(parts), 0
 
     def _decode(self, body: Bytes, json_bytes: int | None) -> tuple[InferRequest, Asked]:
-        request, asked = oip_request.decode(body, json_bytes, self.interface, self._memory)
+        request, asked = self._requested(body, json_bytes)
         if asked.wanted == self._everything:
             asked.wanted = self._everything
         return request, asked
+
+    def _requested(self, body: Bytes, json_bytes: int | None, bare: bool = False) -> tuple[InferRequest, Asked]:
+        try:
+            return oip_request.decode(body, json_bytes, self.interface, self._memory, bare)
+        except ZeroMindError as error:
+            if json_bytes is not None:  # whoever sends tensors as bytes has a client for that
+                raise
+            raise example.with_example(error, example.oip(self.interface.bare if bare else self.interface)) from None
 
     def _decode_binary(self, body: bytes | bytearray, json_bytes: int) -> tuple[InferRequest, Asked]:
         text = bytes(body[:json_bytes]) if json_bytes > 0 else b""

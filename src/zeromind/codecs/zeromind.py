@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from zeromind import datatypes
-from zeromind.codecs import arrays, numbers
+from zeromind.codecs import arrays, example, numbers
 from zeromind.codecs.inputs import complete, named
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.limits import TENSORS
@@ -21,13 +21,12 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def decode(body: bytes, media: str, interface: Interface) -> InferRequest:
     """The request in a body of that content type: JSON, or a file for the input that takes such files.
 
-    Raises CONTENT_TYPE, or what ``decode_predict`` or ``decode_file`` raises.
+    Raises CONTENT_TYPE, or what ``decode_predict`` or ``decode_file`` raises, with an example of what is wanted.
     """
-    if media == "application/json":
-        return decode_predict(body, interface)
-    if not media:
-        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
-    return decode_file(body, media, interface)
+    try:
+        return decode_predict(body, interface) if media == "application/json" else decode_file(body, media, interface)
+    except ZeroMindError as error:
+        raise example.with_example(error, example.own(interface)) from None
 
 
 def decode_predict(body: bytes, interface: Interface) -> InferRequest:
@@ -75,19 +74,29 @@ def _may_repeat(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
 
 
 def decode_file(body: bytes, media: str, interface: Interface) -> InferRequest:
-    """The request whose body is a file for the only input that takes such files.
+    """The request whose body is a file, of that content type, for the only input that takes such files.
 
     Raises PREDICT_DATA for an empty body, CONTENT_TYPE if no input or more than one takes it, INPUT_MISSING if there are other inputs.
     """
+    if not media:
+        raise ZeroMindError(ErrorKind.CONTENT_TYPE, "the request needs the header Content-Type: application/json", media)
     if not body:
         raise ZeroMindError(ErrorKind.PREDICT_DATA, f"the request has no data: send the {media} file as the body")
     takers = [name for name, types in interface.media.items() if media in types]
     if len(takers) != 1:
         reason = "several inputs take" if takers else "no input of this model takes"
-        raise ZeroMindError(
-            ErrorKind.CONTENT_TYPE, f"{reason} {media} bodies: send application/json, a JSON object of input name → data", media
-        )
+        text = f"{reason} {media} bodies: send application/json, a JSON object of input name → data"
+        raise ZeroMindError(ErrorKind.CONTENT_TYPE, text + _advice(media, interface), media)
     return InferRequest(complete({takers[0]: Encoded(media, body)}, interface))
+
+
+def _advice(media: str, interface: Interface) -> str:
+    """What helps those who send another body than a model takes, where that can be told."""
+    if media == "application/x-www-form-urlencoded":
+        return " (curl says so with -H 'Content-Type: application/json')"
+    if media.startswith("image/") and not interface.media:
+        return "; to take pictures the model's task needs an input filter, such as image.ImageFilter"
+    return ""
 
 
 def encode_response(response: InferResponse) -> bytes:

@@ -43,7 +43,8 @@ class OipHandler(Handler):
         self.finish()
 
     def _misdirected(self) -> ZeroMindError:
-        return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, "Method Not Allowed", self.request.method)
+        text = f"Method Not Allowed: {self.request.path} answers {self._allowed()}, not {self.request.method}"
+        return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, text, self.request.method)
 
 
 class OipNotFound(OipHandler, NotFound):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import difflib
 import hashlib
 import json
 import logging
@@ -32,6 +33,10 @@ from zeromind.scratch import Scratch
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_MOST_NAMED = 32
+_LONGEST_NAME = 128
+"""A task's id has no more characters."""
 
 
 class Registry:
@@ -75,7 +80,7 @@ class Registry:
         """The model of that id. Raises MODEL_NOT_FOUND."""
         model = self._models.get(task_id)
         if model is None:
-            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {task_id!r} is not loaded; /model/list tells which are", task_id)
+            raise ZeroMindError(ErrorKind.MODEL_NOT_FOUND, f"model {task_id!r} is not loaded; {self._advice(task_id)}", task_id)
         return model
 
     async def load(self, source: Mapping[str, Any], trusted: bool, remember: bool = False) -> Model:
@@ -204,6 +209,17 @@ class Registry:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._scratch.close)
         self._models.clear()
+
+    def _advice(self, name: str) -> str:
+        """What to ask for instead of a model that is not there; where clients have keys, not all may know all names."""
+        text = "/model/list tells which are"
+        if self._config.keys_file is not None:
+            return text
+        if name in self.failed:
+            return f"{text}; it could not be loaded: {self.failed[name].message}"
+        ids = self.ids()[:_MOST_NAMED]
+        near = difflib.get_close_matches(name, ids, 1) if len(name) <= _LONGEST_NAME else []
+        return f"{text}: {', '.join(ids) or 'none yet'}" + (f"; did you mean {near[0]!r}?" if near and len(ids) > 1 else "")
 
     def _turn(self, name: str) -> Turn:
         return self._turns.setdefault(name, Turn())
