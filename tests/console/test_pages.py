@@ -128,7 +128,18 @@ def test_pages_take_nothing(pool, target):
     assert (status, headers["Allow"], body) == (405, "GET, HEAD", b"405 Method Not Allowed\n")
 
 
-@pytest.mark.parametrize("target", ["/console/nothing.js", "/console/pages.py", "/console/..%2fpages.py", "/console/../pages.py", "/console/pool/../pages.py", "/console/index.html", "/console/view/pool/pool.js"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/console/nothing.js",
+        "/console/pages.py",
+        "/console/..%2fpages.py",
+        "/console/../pages.py",
+        "/console/pool/../pages.py",
+        "/console/index.html",
+        "/console/view/pool/pool.js",
+    ],
+)
 def test_nothing_else_of_the_folder_is_served(pool, target):
     assert pool.request(target)[0] == 404
 

@@ -106,7 +106,8 @@ export class Load {
       this.#offerNext([link("model", this.#id, "try"), "Try it"], [link("model", this.#id), "Watch it"]);
     } catch (fault) {
       note(this.#result, `${fault}`, true);
-      if (this.#pool.get(this.#id)) this.#offerNext([link("model", this.#id, "log"), "What its worker said"]);
+      // A worker has been started, and what it said is kept.
+      if (fault.status >= 422) this.#offerNext([link("model", this.#id, "log"), "What its worker said"]);
     } finally {
       stop();
     }

@@ -12,7 +12,13 @@ export class Log {
   #lines = [];
   #timer = null;
   #follow = make("input", { type: "checkbox", checked: true, id: "follow" });
-  #filter = make("input", { type: "search", placeholder: "Filter", "aria-label": "Show lines with", oninput: () => this.#show() });
+  #filter = make("input", {
+    type: "search",
+    class: "log-filter",
+    placeholder: "Filter",
+    "aria-label": "Show lines with",
+    oninput: () => this.#show(),
+  });
   #place = make("ol", { class: "plain log", tabindex: 0, "aria-label": "Lines" });
   #fault = notice();
   #count = make("span", { class: "dim" });
