@@ -221,7 +221,8 @@ def bodies() -> Iterator[str]:
 def errors() -> Iterator[str]:
     yield from ("# Errors", "")
     yield 'A fault is answered with `{"errors": [{"code", "message", "params"}]}` on the pool\'s own routes, with `{"error"}` on those of'
-    yield "the other protocols. The message says what is wrong and what to do; what stands here are the kinds of fault."
+    yield "the other protocols. The message says what is wrong and what to do; what stands here are the kinds of fault, which"
+    yield "the header `Error-Kind` names, too."
     for kind, (status, code) in sorted(envelope.TABLE.items(), key=lambda item: item[1][::-1]):
         yield from ("", f"## `{kind.name}`", "", f"{kind.value[0].upper()}{kind.value[1:]}.", "")
         others = f"Open Inference {oip_status.TABLE[kind]}, TensorFlow Serving {tensorflow_status.STATUSES[tensorflow_status.TABLE[kind]]}"
