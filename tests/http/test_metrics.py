@@ -25,10 +25,7 @@ class Greet(Handler):
     scopes = {"GET": Scope.READ}
 
     def get(self):
-        counters = vars(self.engine).setdefault("greetings", [])
-        if not counters:
-            counters.append(prometheus_client.Counter("greetings", "How often.", registry=self.engine.metrics.registry))
-        counters[0].inc()
+        self.engine.metrics.own(prometheus_client.Counter, "greetings", "How often.").inc()
         self.send({"hello": "world"})
 '''
 STREAM = '''

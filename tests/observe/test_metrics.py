@@ -134,7 +134,8 @@ def test_models_that_are_not_here_are_unavailable():
 
 def test_the_operators_own_are_those_of_one_pool_alone():
     mine, its = Metrics(), Metrics()
-    prometheus_client.Counter("greetings", "How often somebody said hello.", ["who"], registry=mine.registry).labels("me").inc(2)
+    for _ in range(2):
+        mine.own(prometheus_client.Counter, "greetings", "How often somebody said hello.", ["who"]).labels("me").inc()
     assert read(pool(), metrics=mine)[0]["greetings_total", ("who", "me")] == 2
     assert not any(key[0].startswith("greetings") for key in read(pool(), metrics=its)[0])
     assert b"greetings" not in mine.page(pool(), "", own=False)[1]

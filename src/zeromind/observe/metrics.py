@@ -1,16 +1,16 @@
 """A pool's metrics for Prometheus: read when somebody asks, so that they cost nothing until then.
 
-The operator's own go into ``Metrics.registry``, such as those of a request handler:
+The operator's own are beside them, such as those of a request handler:
 
-    prometheus_client.Counter("greetings", "How often somebody said hello.", registry=self.engine.metrics.registry)
+    self.engine.metrics.own(prometheus_client.Counter, "greetings", "How often somebody said hello.").inc()
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from zeromind.errors import ErrorKind
 from zeromind.observe.families import FAMILIES, Family
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.samples import Sample
 
+T = TypeVar("T")
 OPENMETRICS = "application/openmetrics-text"
 STATES = ("READY", "LOADING", "UNLOADING", "UNAVAILABLE")
 WORKERS = ("ready", "starting", "waiting")
@@ -52,6 +53,19 @@ _Sample: TypeAlias = "tuple[str, Mapping[str, str], float]"
 
 class Metrics:
     """Of one pool."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, Any] = {}
+
+    def own(self, kind: Callable[..., T], name: str, text: str, labels: Sequence[str] = (), **options: Any) -> T:
+        """The operator's own metric of that name, of one of the library's classes; it is made when it is first asked for.
+
+        Raises ValueError for what the library does not take.
+        """
+        if name not in self._own:
+            self._own[name] = kind(name, text, labels, registry=self.registry, **options)
+        made: T = self._own[name]
+        return made
 
     @functools.cached_property
     def registry(self) -> CollectorRegistry:
