@@ -3,14 +3,19 @@
 It tells what it has counted itself and what the server's statistics say of the same time.
 """
 
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from zeromind.observe.metrics import Metrics
+from zeromind.observe.reading import DeviceReading, HostReading, PoolReading
 
 HOME = Path(sys.prefix) / "perf_analyzer"
 """Where `make test` puts it, with the library that it needs."""
@@ -19,6 +24,9 @@ SHORT = ("--measurement-interval", "300")
 COUNTED = ("--measurement-mode", "count_windows", "--measurement-request-count", "20", "--measurement-interval", "200")
 MEMORY = ("--shared-memory", "system", "--output-shared-memory-size", "1024")
 STREAM = ("--async", "--streaming")
+
+GPU = DeviceReading(0, "a GPU", "GPU-1", 1000, 250, 50.0, 70.5, 300.0, 12.25)
+WITH_GPU = PoolReading("1", "2.0", 3.0, True, [], host=HostReading(0.5, 1000, 400, 50, [GPU]))
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +134,42 @@ def test_a_model_that_is_not_there(analyze, served):
     answer = analyze("-m", "none", "-i", "grpc", "-u", served.grpc)
     assert answer.returncode != 0
     assert "Request for unknown model: 'none' is not found" in answer.stdout + answer.stderr
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """Metrics such as a pool with a GPU gives."""
+
+    def do_GET(self):
+        kind, page = Metrics().page(WITH_GPU, self.headers.get("Accept", ""), own=True)
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def page():
+    """The address of a page of metrics with those of a GPU, which need not be in this machine."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/metrics"
+        server.shutdown()
+        serving.join()
+
+
+def test_metrics_are_collected(analyze, served, page):
+    reading = ("--collect-metrics", "--metrics-interval", "100", *TRIALS, *SHORT)
+    mine = analyze("-m", "double", "-i", "grpc", "-u", served.grpc, "--metrics-url", f"{served.url}/metrics", *reading)
+    check(mine, loads=1, batch=1)
+    assert "Unable to parse 'nv_inference" not in mine.stderr
+    gpu = analyze("-m", "double", "-i", "grpc", "-u", served.grpc, "--metrics-url", page, *reading)
+    check(gpu, loads=1, batch=1)
+    assert "Unable to parse" not in gpu.stderr
+    told = gpu.stdout.partition("Server Prometheus Metrics:")[2]
+    for form in (r"GPU Utilization:\s+GPU-1 : 50%", r"Power Usage:\s+GPU-1 : 70\.5 watts", r"GPU Memory Usage:\s+GPU-1 : 250 bytes"):
+        assert re.search(form, told), told
