@@ -23,6 +23,7 @@ def test_a_model_is_loaded_with_the_form(page, pool):
     page.write("#task-id", "product")
     page.write("#task-file", "skills/product.py")
     page.until(lambda: page.all("#task-type option[value=python]"), "the adapters")
+    assert page.all('#known-filters option[value="rounding.RoundFilter"]')
     page.one("#task-type").send_keys("python")
     page.button("Add a filter").click()
     page.write(".filter-row input", "output")

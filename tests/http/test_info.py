@@ -226,5 +226,6 @@ def test_the_system_is_told_of(pool):
     assert made["process"]["memory"] > 0
     assert made["uptime_s"] > 0
     assert made["adapters"]["onnx"]
+    assert "image.ImageFilter" in made["filters"]
     assert made["gpus"] == [] or all(one["memory"] >= one["used"] > 0 for one in made["gpus"])
     assert json.loads(pool.post("/info/system").data)["version"] == made["version"]

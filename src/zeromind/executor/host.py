@@ -16,7 +16,7 @@ import psutil
 import zeromind
 from zeromind.executor import gpus
 from zeromind.observe.reading import HostReading
-from zeromind.plugins import Plugins
+from zeromind.plugins import FILTERS, Plugins
 
 
 class Host:
@@ -63,6 +63,7 @@ class Host:
             "version": zeromind.__version__,
             "platform": platform.platform(),
             "adapters": self._adapters,
+            "filters": sorted(FILTERS),
         }
 
 

@@ -32,6 +32,7 @@ def schemas() -> dict[str, Any]:
             version=STRING,
             platform=STRING,
             adapters=by_name({"type": ["string", "null"]}, description="name → version of its framework, null if that is missing"),
+            filters={**several(STRING), "description": "the built-in ones"},
         ),
         "Described": record(id=WHOLE, models=several(named("DescribedModel"))),
         "DescribedModel": record(

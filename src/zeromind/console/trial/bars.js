@@ -56,8 +56,9 @@ function list(shown, row) {
   const [low, high] = numbers.reduce(([least, most], number) => [Math.min(least, number), Math.max(most, number)], [0, 0]);
   const areShares = low >= 0 && high <= 1;
   const span = areShares ? 1 : high - low || 1;
-  const top = best(row).value;
-  const items = shown.map(({ name, value }) => {
+  const top = best(row);
+  const items = shown.map((item) => {
+    const { name, value } = item;
     const bar = make("span", { class: "bar" });
     // Through the object model: the pages' policy forbids style attributes.
     bar.style.left = `${(100 * (Math.min(0, value) - low)) / span}%`;
@@ -65,8 +66,8 @@ function list(shown, row) {
     const text = value === null ? "null" : areShares ? value.toFixed(4) : String(Number(value.toPrecision(5)));
     return make(
       "li",
-      { class: value === top ? "best" : null, title: String(value) },
-      make("span", { class: "index" }, name),
+      { class: item === top ? "best" : null, title: String(value) },
+      make("span", { class: "index", title: name }, name),
       make("span", { class: "track", "aria-hidden": "true" }, bar),
       make("span", { class: "number" }, text),
     );
