@@ -128,6 +128,8 @@ def test_what_does_not_fit_is_told_before_it_is_sent(client, model, inputs, word
     ("more", "words"),
     [
         ({"parameters": {"a": [1]}}, "parameter 'a' is list"),
+        ({"parameters": {"a": float("inf")}}, "finite number"),
+        ({"parameters": {"a": 1 << 64}}, "more than 64 bits"),
         ({"timeout_s": 0}, "seconds above 0"),
         ({"request_id": "a\r\nb"}, "printable ASCII"),
         ({"priority": 0}, "1 is the most urgent"),
@@ -267,9 +269,7 @@ def test_a_model_that_was_loaded_anew_is_asked_as_it_is_now(client, pool):
 # --- faults
 
 
-@pytest.mark.parametrize(
-    ("order", "error"), [("exit:3", WorkerCrashed), ("fail", PredictionFailed), ("refuse", InvalidInput)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("order", "error"), [("exit:3", WorkerCrashed), ("fail", PredictionFailed), ("refuse", InvalidInput)], ids=str)
 def test_faults_are_told_apart(client, order, error):
     with pytest.raises(error) as caught:
         client.predict("lab", order)

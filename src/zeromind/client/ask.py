@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,10 @@ class Terms:
         for name, value in (parameters or _NOTHING).items():
             if not isinstance(name, str) or not isinstance(value, (bool, int, float, str)):
                 raise refused(f"parameter {name!r} is {type(value).__name__}: bool, int, float or str is expected")
+            if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+                raise refused(f"parameter {name!r} is a number of more than 64 bits")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise refused(f"parameter {name!r} is {value}: a finite number is expected")
         if timeout_s is not None and not timeout_s > 0:
             raise refused(f"timeout_s is {timeout_s!r}: seconds above 0 are expected")
         if request_id and not (request_id.isascii() and request_id.isprintable() and len(request_id) <= TENSORS.request_id):

@@ -19,7 +19,7 @@ class GrpcTransport:
     def __init__(self, target: str, always: tuple[tuple[str, str], ...], credentials: Credentials | None) -> None:
         self._always = always
         self._target = target
-        self._credentials = credentials
+        self._credentials = None if credentials is None else channel_credentials(credentials)
         self._channel: Any = None
         self._methods: dict[str, Callable[..., Any]] = {}
 
@@ -68,5 +68,5 @@ class GrpcTransport:
             if self._credentials is None:
                 self._channel = grpc.aio.insecure_channel(self._target, OPTIONS)
             else:
-                self._channel = grpc.aio.secure_channel(self._target, channel_credentials(self._credentials), OPTIONS)
+                self._channel = grpc.aio.secure_channel(self._target, self._credentials, OPTIONS)
         return self._channel

@@ -139,7 +139,7 @@ def _sample(value: Any) -> bytes:
         value.save(buffer, "PNG")
         return buffer.getvalue()
     try:
-        return json.dumps(value, default=_lists).encode()
+        return json.dumps(value, default=_lists, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise refused(f"a value for the filters of an input must be a picture, or something that JSON has a form for: {error}") from None
 
