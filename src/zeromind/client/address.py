@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
 import urllib.parse
 from collections.abc import Mapping
 
@@ -57,6 +56,8 @@ class Address:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = _NO_HEADERS, timeout_s: float = 60
     ) -> Reply:
         """The answer to one request on a connection of its own, past all proxies. Raises OSError or http.client.HTTPException."""
+        import http.client  # with it comes all of email
+
         kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
         connection = kind(self.host, self.port, timeout=timeout_s)
         try:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Credentials:
 
     def context(self) -> ssl.SSLContext:
         """As Python's ssl has it. Raises OSError for files that cannot be used."""
+        import ssl  # not for http://
+
         context = ssl.create_default_context(cafile=None if isinstance(self.verify, bool) else str(self.verify))
         if self.verify is False:
             context.check_hostname = False

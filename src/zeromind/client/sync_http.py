@@ -7,13 +7,16 @@ import contextlib
 import os
 import select
 import socket
-import ssl
 import time
+from typing import TYPE_CHECKING
 
 from zeromind.client.address import Address
 from zeromind.client.http11 import BUFFER_BYTES, Reader, head, lost
 from zeromind.client.step import Lost, Reply, Request
 from zeromind.codecs.oip_raw import Bytes
+
+if TYPE_CHECKING:
+    import ssl
 
 _MOST_IDLE = 64
 _JOINED = 65_536
@@ -170,7 +173,7 @@ class HttpTransport:
                 sock.close()
                 if isinstance(error, TimeoutError) or not isinstance(error, OSError):
                     raise
-                if isinstance(error, ssl.SSLError):
+                if type(error).__module__ == "ssl":  # the next address would give the same
                     raise Lost(error, sent=False, lasting=True) from None
                 reason = error
         raise Lost(reason, sent=False)
