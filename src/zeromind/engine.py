@@ -300,11 +300,25 @@ class Late:
             if entry is not None:
                 entry.withdraw()
 
-    def timing(self, run: Run) -> Timing:
-        """Where the time of this request went, whose answer is being given."""
+    @property
+    def entry(self) -> Entry:
+        """What it has become, of which an answer is being given."""
         entry = self._submitting.result()
         assert entry is not None, "it was submitted"  # noqa: S101 - a fault of ours
-        return entry.timing(run)
+        return entry
+
+    @property
+    def since(self) -> float:
+        """As ``Entry`` has it."""
+        return self.entry.since
+
+    def work(self, run: Run) -> tuple[float, float, float, float]:
+        """As ``Entry`` has it."""
+        return self.entry.work(run)
+
+    def timing(self, run: Run) -> Timing:
+        """As ``Entry`` has it."""
+        return self.entry.timing(run)
 
     def go_on(self) -> None:
         """Have the next response of a stream made."""

@@ -60,7 +60,7 @@ class Server:
         limits = HttpLimits(body_bytes=config.max_body_bytes)
         guest = Guest(PREFACE, self._grpc.protocol)
         entrance = Entrance(guard.gate, guard.audit)
-        front = Front(self.engine, _application(self.engine, entrance), entrance)
+        front = Front(self.engine, _application(self.engine, entrance), entrance, told)
         requests = trail.Trail(access, self._spans) if told else None
         self._http = Listener(front, limits, self._refusal, "0Mind", guest, ids=ids, trail=requests)
         self.engine.view.wires += [self._read_http, self._read_grpc]

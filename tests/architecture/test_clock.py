@@ -20,6 +20,7 @@ TOLD = {
     "zeromind.observe.line": "the same, on a line",
     "zeromind.observe.log_settings": "when something was logged",
     "zeromind.observe.logs": "the same, as JSON",
+    "zeromind.observe.spans": "when a request was answered, for people to read",
     "zeromind.observe.statistics": "when a model was last asked, for people to read",
 }
 """Who may ask the other one, and what for."""

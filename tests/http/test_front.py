@@ -4,6 +4,7 @@ import gc
 import json
 import socket
 import time
+import types
 import weakref
 
 import numpy as np
@@ -172,7 +173,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_fault_that_is_told(kind, caplog):
         def respond(self, code, fields, body):
             told.append((code, b"application/json" in fields, json.loads(body)))
 
-    prediction = kind(None, Exchange(), "m", kind.usual)
+    prediction = kind(types.SimpleNamespace(told=False), Exchange(), "m", kind.usual)
     if kind is front.Inference:
         interface = Interface(ModelSpec((), (TensorSpec("y", "FP32", (None,)),), True), "test")
         prediction._codec = oip.Codec(interface, "m", None)

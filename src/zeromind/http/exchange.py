@@ -12,11 +12,14 @@ from typing import Any, Protocol, cast
 from tornado import httputil
 from tornado.iostream import IOStream, StreamClosedError
 
+from zeromind.http import envelope
 from zeromind.http.fields import lists
 from zeromind.observe.request_id import RequestIds
 from zeromind.observe.timing import Timing
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_USUAL = b"%bX-Request-Id: %b%d\r\nServer-Timing: queue;dur=%.3f, %b\r\nContent-Length: %d\r\n\r\n"
+_OTHER = b"%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n\r\n"
 _JOINED = 65_536  # a body of more bytes is not copied behind its head
 
 
@@ -70,6 +73,7 @@ class Asked(Protocol):
     start_line: httputil.RequestStartLine
     fields: dict[str, str]
     length: int | None
+    modern: bool
     request_id: bytes
 
 
@@ -77,6 +81,10 @@ class Place(Protocol):
     """What the connections of a listener share, as ``http.site`` has it."""
 
     ids: RequestIds
+
+    @property
+    def number(self) -> Callable[[], int]:
+        """Gives their next."""
 
     @property
     def trail(self) -> object | None:
@@ -110,21 +118,21 @@ class Wire(Protocol):
 class Exchange(httputil.HTTPConnection):
     """Writes the answer to one request; of no use, and harmless, once that is complete or the client is gone."""
 
+    # What every request looks at is the instance's: looked up here it takes thrice as long.
     body_timeout: float | None = None
-    write_finished = False
+    max_body_bytes = 0
+    read_finished = write_finished = False
     started = False
     """Whether any of the answer has been written."""
     handed = False
     """Whether the application has been told that the request is complete."""
     close_callback: Callable[[], None] | None = None
-    also = b""
-    """Header lines that belong into the answer, whoever gives it."""
+    began = 0.0
+    """When its head had come, on the monotonic clock, if somebody is told of it; what follows is for them."""
     status = 0
     """Of the answer, once it has begun."""
     sent = 0
     """Bytes of the answer's body so far."""
-    began = 0.0
-    """When its head had come, on the monotonic clock, where somebody is told of it."""
     who = ""
     """The name of the key that it was asked with."""
     model = ""
@@ -136,18 +144,28 @@ class Exchange(httputil.HTTPConnection):
     _remaining: int | None = None  # body bytes until Content-Length; None without one
     _upgrade = b""
 
-    def __init__(self, wire: Wire, head: Asked, keep_alive: bool, max_body_bytes: int) -> None:
+    def __init__(self, wire: Wire, head: Asked) -> None:
         site = wire.site
         self.context = wire.context
         self.head = head
-        self.start_line = head.start_line
-        self.request_id = head.request_id or site.ids.make()
+        self.keep_alive = True
+        self.also = b""
+        """Header lines that belong into the answer, whoever gives it."""
+        self._ids = site.ids
+        self._number = site.number()
         if site.trail is not None:
             self.began = time.monotonic()
-        self.max_body_bytes = max_body_bytes
-        self.keep_alive = keep_alive
-        self.read_finished = False
         self._wire: Wire | None = wire
+
+    @property
+    def request_id(self) -> bytes:
+        """What the request is called, by its client or by us."""
+        return self.head.request_id or self._ids.name(self._number)
+
+    @property
+    def start_line(self) -> httputil.RequestStartLine:
+        """The request's."""
+        return self.head.start_line
 
     # what Tornado's own connection offers beside the interface
 
@@ -192,27 +210,40 @@ class Exchange(httputil.HTTPConnection):
 
     def release(self) -> None:
         """Forget the connection and the application."""
-        self._wire = self.timing = self.fault = None
+        self._wire = None
         self.close_callback = None
 
-    def respond(self, code: int, fields: bytes, body: bytes) -> None:
-        """Write a whole answer at once; ``fields`` are header lines, each with its CR LF. Nothing happens without a client."""
+    def respond(self, code: int, fields: bytes, body: bytes, waited_ms: float = 0.0, work: bytes = b"") -> None:
+        """Write a whole answer at once; ``fields`` are header lines, each with its CR LF. Nothing happens without a client.
+
+        Of a prediction it is told how long it waited, and what else ``Server-Timing`` has.
+        """
         wire = self._wire
         if wire is None:
             return
         self.started = self.write_finished = True
-        self.status, self.sent = code, len(body)
+        self.status, self.sent, head = code, len(body), self.head
         if self.also:
             fields = self.also + fields
-        also = b"" if self.timing is None else b"Server-Timing: %b\r\n" % self.timing.field
-        if not (self.keep_alive and self.read_finished and self.start_line.version == "HTTP/1.1"):
+        if not (self.keep_alive and self.read_finished and head.modern):
             self.keep_alive = self.keep_alive and self.read_finished
-            also += b"Connection: Keep-Alive\r\n" if self.keep_alive else b"Connection: close\r\n"
-        head = b"%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n\r\n" % (_opening(code, fields), self.request_id, also, len(body))
-        if len(body) < _JOINED:
-            wire.send(head + body)
+            fields += b"Connection: Keep-Alive\r\n" if self.keep_alive else b"Connection: close\r\n"
+        if work and not head.request_id:
+            data = _USUAL % (
+                _USUAL_OPENINGS.get(fields) or _opening(code, fields),
+                self._ids.prefix,
+                self._number,
+                waited_ms,
+                work,
+                len(body),
+            )
         else:
-            wire.send(head)
+            timing = b"Server-Timing: queue;dur=%.3f, %b\r\n" % (waited_ms, work) if work else b""
+            data = _OTHER % (_opening(code, fields), self.request_id, timing, len(body))
+        if len(body) < _JOINED:
+            wire.send(data + body)
+        else:
+            wire.send(data)
             wire.send(body)
         wire.answered()
 
@@ -343,6 +374,9 @@ class Exchange(httputil.HTTPConnection):
 @functools.lru_cache(256)
 def _opening(code: int, fields: bytes) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b" % (code, REASONS[code], fields)
+
+
+_USUAL_OPENINGS = {envelope.FIELDS: _opening(200, envelope.FIELDS)}
 
 
 def closed() -> asyncio.Future[None]:

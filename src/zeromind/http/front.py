@@ -26,9 +26,9 @@ from zeromind.http.exchange import Exchange
 from zeromind.http.head import Answering
 from zeromind.http.parser import Refused
 from zeromind.http.terms import Terms
-from zeromind.observe import incident
+from zeromind.observe import incident, timing
 from zeromind.scheduler.entry import Answer, Entry
-from zeromind.tensors import InferRequest, InferResponse, Interface
+from zeromind.tensors import InferRequest, InferResponse, Interface, Run
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,14 @@ _CORS = b"Access-Control-Allow-Origin: %b\r\nTiming-Allow-Origin: %b\r\n" + _EXP
 class Front(httputil.HTTPServerConnectionDelegate):
     """Gives each request its delegate."""
 
-    def __init__(self, engine: Engine, application: tornado.web.Application, entrance: Entrance) -> None:
+    def __init__(self, engine: Engine, application: tornado.web.Application, entrance: Entrance, told: bool = False) -> None:
+        """With ``told`` somebody hears of each answer (``http.trail``)."""
         self.engine = engine
+        self.told = told
+        self.run: Run | None = None
+        """The last one that was told of: as requests share it, what is told of it need not be made for each."""
+        self.begun = 0.0
+        self.work = b""
         self.application = application
         self.entrance = entrance
         self.keyed = entrance.gate.keyed
@@ -69,6 +75,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if way is None:
             return self.application.start_request(server_conn, request_conn)
         kind, name = way
+        if self.told:
+            exchange.model, exchange.route = name, kind.route
         return kind(self, exchange, name, kind.usual)
 
     def on_close(self, server_conn: object) -> None:
@@ -83,17 +91,21 @@ class Front(httputil.HTTPServerConnectionDelegate):
             return None
         kind, name = way
         told = kind.read(headers)
-        whole = kind.as_it_is(told)
 
-        def answer(exchange: Exchange, body: bytes) -> None:
-            exchange.who = who
-            asked = kind(self, exchange, name, told, body)
-            if whole:
-                asked.submit()
-            else:
-                asked.finish()
+        def noted(exchange: Exchange, body: bytes) -> None:
+            exchange.model, exchange.route, exchange.who = name, kind.route, who
+            kind(self, exchange, name, told, body).finish()
 
-        return answer
+        if self.told:
+            return noted
+        if kind.as_it_is(told):
+            return lambda exchange, body: kind(self, exchange, name, told, body).submit()
+        return lambda exchange, body: kind(self, exchange, name, told, body).finish()
+
+    def note(self, submitted: Entry | Late, run: Run) -> None:
+        """Another run has answered requests."""
+        self.begun, input_s, model_s, output_s = submitted.work(run)
+        self.run, self.work = run, timing.WORK % (1e3 * input_s, 1e3 * model_s, 1e3 * output_s)
 
     def _trusted(self, headers: httputil.HTTPHeaders, model: str) -> str | None:
         """As whose every prediction with this head may be answered, until what allows it changes; None if it may not."""
@@ -135,7 +147,6 @@ class _Short(httputil.HTTPMessageDelegate):
         self._front = front
         self._exchange = exchange
         self._model_id = model_id
-        exchange.model, exchange.route = model_id, self.route
         self._told = told
         self._body: bytes | bytearray = body
         self._submitted: Entry | Late | None = None
@@ -204,18 +215,25 @@ class _Short(httputil.HTTPMessageDelegate):
             _log.exception("an answer of model %r could not be encoded", self._model_id)
             self._fail(ZeroMindError(ErrorKind.PREDICT_UNKNOWN, "the answer cannot be written as JSON; see the server's log"))
         else:
-            if submitted is not None:
-                self._exchange.timing = submitted.timing(answer.run)
-            self._respond(fields, body)
+            front, run = self._front, answer.run
+            assert submitted is not None, "it was submitted"  # noqa: S101 - a fault of ours
+            if run is not front.run:
+                front.note(submitted, run)
+            if front.told:
+                self._exchange.timing = submitted.timing(run)
+            waited_s = front.begun - submitted.since
+            self._respond(fields, body, 1e3 * waited_s if waited_s > 0 else 0.0)
 
     def _fail(self, error: ZeroMindError) -> None:
         """Answer with a fault."""
         exchange = self._exchange
-        exchange.fault = fault = incident.named(error, exchange.request_id.decode(), self.route, self._model_id)
+        fault = incident.named(error, exchange.request_id.decode(), self.route, self._model_id)
+        if self._front.told:
+            exchange.fault = fault
         self._refuse(fault)
 
-    def _respond(self, fields: bytes, body: bytes) -> None:
-        self._exchange.respond(200, fields, body)
+    def _respond(self, fields: bytes, body: bytes, waited_ms: float) -> None:
+        self._exchange.respond(200, fields, body, waited_ms, self._front.work)
 
     @abc.abstractmethod
     def _decode(self, interface: Interface) -> InferRequest: ...
@@ -303,17 +321,17 @@ class Inference(_Short):
         body, json_bytes = self._codec.encode(answer, self._asked, self._told.non_finite)
         return (terms.fields(json_bytes) if json_bytes else envelope.FIELDS), body
 
-    def _respond(self, fields: bytes, body: bytes) -> None:
-        coding = self._told.goes
+    def _respond(self, fields: bytes, body: bytes, waited_ms: float) -> None:
+        coding, work = self._told.goes, self._front.work
         if not coding:
-            self._exchange.respond(200, fields, body)
+            self._exchange.respond(200, fields, body, waited_ms, work)
             return
         fields += b"Content-Encoding: %b\r\nVary: Accept-Encoding\r\n" % coding.encode()
         if len(body) <= terms.AT_ONCE_BYTES:
-            self._exchange.respond(200, fields, compression.packed(body, coding))
+            self._exchange.respond(200, fields, compression.packed(body, coding), waited_ms, work)
             return
         packing = asyncio.get_running_loop().run_in_executor(None, compression.packed, body, coding)
-        packing.add_done_callback(lambda done: self._exchange.respond(200, fields, done.result()))
+        packing.add_done_callback(lambda done: self._exchange.respond(200, fields, done.result(), waited_ms, work))
 
     def _refuse(self, fault: ZeroMindError) -> None:
         self._exchange.respond(oip_status.status(fault), terms.fault_fields(fault), oip_status.body(fault))

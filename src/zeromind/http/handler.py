@@ -172,7 +172,8 @@ class Handler(tornado.web.RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a fault with the envelope; of an unknown one the client learns no more than an id to quote."""
         error = self._known(status_code, kwargs.get("exc_info", (None, None, None))[1])
-        self.exchange.fault = error
+        if self.exchange.began:
+            self.exchange.fault = error
         self.set_status(self.status_of(error))
         self.set_header(oip_fault.KIND, error.kind.name)
         if error.kind in envelope.RETRYABLE:

@@ -77,11 +77,14 @@ class Head:
     """Header lines that belong into every answer to it."""
     answering: Answering | None = None
     """What answers every such request by a short way, given its body; where there is none the application is asked as ever."""
+    modern: bool = dataclasses.field(init=False)
+    """Whether it is of HTTP/1.1."""
     request_id: bytes = dataclasses.field(init=False)
     """What the client calls the request; empty if nothing that is fit to be told."""
     _sound: _Sound | None = None
 
     def __post_init__(self) -> None:
+        self.modern = self.start_line.version == "HTTP/1.1"
         self.request_id = request_id.own(self.fields.get("X-Request-Id", ""))
 
     def headers(self) -> HTTPHeaders:

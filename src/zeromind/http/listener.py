@@ -51,7 +51,7 @@ class Listener:
     @property
     def answers(self) -> Mapping[int, int]:
         """How many there were, by status; 499 stands for a client that did not wait."""
-        return self._site.answers if self._site else {}
+        return {status: count for status, count in enumerate(self._site.answers) if count} if self._site else {}
 
     @property
     def connections(self) -> int:

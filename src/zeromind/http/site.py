@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -75,7 +74,7 @@ class Site:
     ids: RequestIds = dataclasses.field(default_factory=RequestIds)
     trail: Trail | None = None
     """Who is told of each answer, if somebody is."""
-    answers: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    answers: list[int] = dataclasses.field(default_factory=lambda: [0] * 1000)
     """How many there were, by status."""
     connections: set[Connection] = dataclasses.field(default_factory=set)
     heads: dict[bytes, Head] = dataclasses.field(default_factory=dict)
@@ -83,12 +82,15 @@ class Site:
     draining: bool = False
     emptied: asyncio.Future[None] | None = None
     """Done when the last connection closes, where somebody waits for that."""
+    number: Callable[[], int] = dataclasses.field(init=False)
+    """That of the next request."""
     done: asyncio.Future[None] = dataclasses.field(init=False)
     """What a write returns that need not be waited for."""
     _seen: set[int] = dataclasses.field(init=False, default_factory=set)  # hashes of heads
     _guarded: Guarded | None = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        self.number = self.ids.number
         self.done = self.loop.create_future()
         self.done.set_result(None)
         self._guarded = self.application if isinstance(self.application, Guarded) else None

@@ -35,6 +35,7 @@ class Trail:
             self._access.note((now, now - exchange.began, *asked, exchange.status, *sizes, exchange.request_id, exchange.model, stages))
         if self._spans is not None and self._spans.wants(head.fields.get("Traceparent", "")):
             self._spans.record(_served(exchange, now, received))
+        exchange.timing = exchange.fault = None  # which knows the exchange, by way of its traceback
 
     def refused(self, status: int, address: str, request_id: bytes) -> None:
         """Something was refused that is no request, or whose head never came."""

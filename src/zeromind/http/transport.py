@@ -205,7 +205,7 @@ class HTTPProtocol(asyncio.Protocol):
             return False
         try:
             if head.answering is not None and not site.draining:
-                exchange = self._exchange = Exchange(self, head, True, head.length)
+                exchange = self._exchange = Exchange(self, head)
                 exchange.read_finished = exchange.handed = True
                 self.deadline = math.inf
                 head.answering(exchange, data[end:])
@@ -251,8 +251,9 @@ class HTTPProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Tell the application of the next request."""
         site = self.site
-        exchange = self._exchange = Exchange(self, head, head.keep_alive and not site.draining, self._limits.body_bytes)
-        exchange.read_finished = head.length == 0
+        exchange = self._exchange = Exchange(self, head)
+        exchange.keep_alive, exchange.read_finished = head.keep_alive and not site.draining, head.length == 0
+        exchange.max_body_bytes = self._limits.body_bytes
         self.deadline = math.inf
         if head.also or not head.admitted:
             site.admit(head, exchange)

@@ -13,9 +13,17 @@ class RequestIds:
     """Names of requests, each given once: a prefix that tells pools apart, and a number."""
 
     def __init__(self) -> None:
-        # No function of ours is called for a name: each request needs one.
-        self.make = map(f"{secrets.token_hex(5)}-%08x".encode().__mod__, itertools.count(1)).__next__
-        """The next name, in ASCII."""
+        self.prefix = f"{secrets.token_hex(5)}-".encode()
+        self.number = itertools.count(1).__next__
+        """The next number. Each request takes one, few are called by it: to format it each time would cost more than all else of it."""
+
+    def name(self, number: int) -> bytes:
+        """The name that has that number, in ASCII."""
+        return b"%b%d" % (self.prefix, number)
+
+    def make(self) -> bytes:
+        """The next name."""
+        return self.name(self.number())
 
 
 def own(text: str) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+WORK = b"input;dur=%.3f, model;dur=%.3f, output;dur=%.3f"
+"""What ``Server-Timing`` has in common for all requests of a run, behind their time in the queue, in milliseconds (W3C Server Timing)."""
+
 
 class Worker(Protocol):
     """Who ran a request."""
@@ -29,10 +32,6 @@ class Timing(NamedTuple):  # one is made for each request
 
     @property
     def field(self) -> bytes:
-        """The stages as the value of ``Server-Timing``, in milliseconds (W3C Server Timing)."""
-        return b"queue;dur=%.3f, input;dur=%.3f, model;dur=%.3f, output;dur=%.3f" % self.milliseconds
-
-    @property
-    def milliseconds(self) -> tuple[float, float, float, float]:
-        """The four stages."""
-        return self[0] * 1e3, self[1] * 1e3, self[2] * 1e3, self[3] * 1e3
+        """The stages as the value of ``Server-Timing``."""
+        queue_s, input_s, model_s, output_s = self[:4]
+        return b"queue;dur=%.3f, %b" % (1e3 * queue_s, WORK % (1e3 * input_s, 1e3 * model_s, 1e3 * output_s))

@@ -61,6 +61,8 @@ class Dispatcher:
         self._delay: asyncio.TimerHandle | None = None
         self._turning = False
         self._quiet = asyncio.Event()
+        self.answering: Batch | None = None
+        """Whose answers are being given."""
 
     @property
     def pending(self) -> int:
@@ -218,15 +220,15 @@ class Dispatcher:
             if self._queue.count:
                 self._pump(arrived)  # the worker runs again while these answers are encoded
             late: list[Entry] = []
+            self.answering = batch
             for entry, answer in zip(batch.entries, outcome, strict=True):
                 if not entry.open:  # asked one by one: an answer may make the clients of others leave
                     late.append(entry)
                 elif isinstance(answer, ZeroMindError):
                     self._refuse(entry, answer)
                 else:
-                    entry.batch = batch
                     entry.settle(answer)
-                    entry.batch = None  # they know each other: a circle, which would keep its tensors until the collector comes
+            self.answering = None
             self._account.answered(batch, outcome, arrived, late)
         if self._farewell is not None and not self._running():
             self._quiet.set()

@@ -36,17 +36,21 @@ class Entry(Waiting):
     """How many workers died with it."""
     stream: Batch | None = None
     """Where a decoupled model makes its responses."""
-    batch: Batch | None = None
-    """With which its answer came, while that is given."""
+
+    def work(self, run: Run) -> tuple[float, float, float, float]:
+        """When this request ceased to wait, whose answer is being given and has come from a run, and the seconds of that."""
+        batch = self.owner.answering
+        assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
+        _, infer_s, input_s, output_s = run
+        input_s += batch.handed_s
+        return batch.arrived - input_s - infer_s - output_s, input_s, infer_s, output_s
 
     def timing(self, run: Run) -> Timing:
-        """Where the time of this request went, whose answer is being given and has come from a run."""
-        batch = self.batch
+        """Where the time of this request went, likewise."""
+        begun, input_s, model_s, output_s = self.work(run)
+        batch = self.owner.answering
         assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
-        rows, infer_s, input_s, output_s = run
-        input_s += batch.handed_s
-        queue_s = batch.arrived - self.since - input_s - infer_s - output_s
-        return Timing(queue_s if queue_s > 0 else 0.0, input_s, infer_s, output_s, batch.arrived, rows, batch.lane.worker)
+        return Timing(max(0.0, begun - self.since), input_s, model_s, output_s, batch.arrived, run.rows, batch.lane.worker)
 
     def settle(self, answer: Answer) -> None:
         """Give the answer, or the last of them, if none was given yet."""
@@ -92,6 +96,9 @@ class Terms:
 
 class Owner(Protocol):
     """Who sees to it that a request is answered."""
+
+    answering: Batch | None
+    """Whose answers are being given."""
 
     def withdrawn(self, entry: Entry) -> None:
         """Nobody waits for it any more."""
