@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from zeromind.adapters import python_file
@@ -47,9 +47,8 @@ def models_in(folder: Path) -> list[Found]:
     for path in _entries(folder):
         fitting = tuple(adapter for adapter in adapters if _fits(adapter, path))
         if fitting:
-            name = name_of(path)
-            unused = next(each for each in (name, *(f"{name}-{number}" for number in itertools.count(2))) if each not in found)
-            found[unused] = Found(unused, path.relative_to(folder).as_posix(), fitting, _code(fitting[0], path), _lacking(fitting[0]))
+            name = _unused(name_of(path), found)
+            found[name] = Found(name, path.relative_to(folder).as_posix(), fitting, _code(fitting[0], path), _lacking(fitting[0]))
     return list(found.values())
 
 
@@ -64,6 +63,11 @@ async def interface_of(found: Found, folder: Path) -> Interface | str:
         return error.message
     finally:
         await asyncio.shield(registry.close())
+
+
+def _unused(name: str, taken: Container[str]) -> str:
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def _entries(folder: Path) -> Iterator[Path]:
