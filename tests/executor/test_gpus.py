@@ -20,6 +20,19 @@ def test_what_this_process_holds():
         pytest.skip("no GPU here")
     kept = torch.zeros(64 << 20, dtype=torch.uint8, device="cuda:0")
     assert gpus.held({os.getpid()})[0] >= kept.nbytes
+    assert gpus.by_process()[0][os.getpid()] >= kept.nbytes
+
+
+def test_the_devices_of_this_machine():
+    found = gpus.devices()
+    assert [device.number for device in found] == list(range(len(found)))
+    assert bool(found) is bool(has_gpu())
+    for device in found:
+        assert device.name
+        assert device.uuid.startswith("GPU-")
+        assert 0 < device.used < device.memory
+        assert device.busy is None or 0 <= device.busy <= 100
+        assert device.watts is None or 0 < device.watts < 2000
 
 
 FRAGILE = """
