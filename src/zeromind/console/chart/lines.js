@@ -5,6 +5,8 @@ import { Frame } from "./frame.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const STEP_MS = 1000;
+/** Between points that are further apart nothing is known. */
+const GAP_S = 5;
 
 /** `values(point)` gives a number or null for each of the series. */
 export class Lines {
@@ -46,6 +48,8 @@ export class Lines {
     const { width, at } = this.#frame.begin(most);
     const places = seen.map(({ point, values }) => ({
       x: width * (1 - (now - point.time) / span),
+      time: point.time,
+      wide: (width * (point.seconds ?? 0)) / span,
       label: `${Math.round(now - point.time)} s ago`,
       values,
     }));
@@ -67,36 +71,31 @@ function total(values) {
 function lines(places, at, series) {
   return series.map(({ colour }, index) => {
     let path = "";
-    let isOn = false;
-    for (const { x, values } of places) {
-      const value = values[index];
-      if (value === null) isOn = false;
-      else {
-        // A line of no length, with round ends, is the dot of a value that stands alone.
-        path += isOn ? `L${x.toFixed(1)} ${at(value).toFixed(1)}` : `M${x.toFixed(1)} ${at(value).toFixed(1)}h.01`;
-        isOn = true;
+    let before = -Infinity;
+    for (const { x, time, values } of places) {
+      if (values[index] === null) {
+        before = -Infinity;
+        continue;
       }
+      const spot = `${x.toFixed(1)} ${at(values[index]).toFixed(1)}`;
+      // A line of no length, with round ends, is the dot of a value that stands alone.
+      path += time - before < GAP_S ? `L${spot}` : `M${spot}h.01`;
+      before = time;
     }
     return draw("path", { class: `line colour-${colour}`, d: path });
   });
 }
 
-/** Each on top of the ones before it, as steps: a value is that of a whole second. */
+/** Each on top of the ones before it, as blocks: a value is that of all the time since the point before. */
 function areas(places, at, series) {
   const base = places.map(() => 0);
   return series.map(({ colour }, index) => {
-    const lower = [...base];
-    places.forEach(({ values }, place) => (base[place] += values[index] ?? 0));
-    const edge = (heights, reverse) => {
-      const order = reverse ? [...places.keys()].reverse() : [...places.keys()];
-      return order.flatMap((place) => {
-        const [left, right] = [(places[place - 1] ?? places[place]).x, places[place].x].map((x) => x.toFixed(1));
-        const y = at(heights[place]).toFixed(1);
-        return reverse ? [`${right} ${y}`, `${left} ${y}`] : [`${left} ${y}`, `${right} ${y}`];
-      });
-    };
-    const d = places.length ? `M${[...edge(base, false), ...edge(lower, true)].join("L")}Z` : "";
-    return draw("path", { class: `area colour-${colour}`, d });
+    const blocks = places.map(({ x, wide, values }, place) => {
+      const low = at(base[place]).toFixed(1);
+      base[place] += values[index] ?? 0;
+      return values[index] ? `M${(x - wide).toFixed(1)} ${low}V${at(base[place]).toFixed(1)}H${x.toFixed(1)}V${low}Z` : "";
+    });
+    return draw("path", { class: `area colour-${colour}`, d: blocks.join("") });
   });
 }
 

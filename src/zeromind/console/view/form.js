@@ -63,8 +63,12 @@ export class Form {
       make(
         "div",
         { class: "stack" },
-        make("label", { for: "task" }, "The task ", make("span", { class: "dim" }, "as JSON; every other key goes here")),
-        this.#json,
+        make(
+          "div",
+          {},
+          make("label", { for: "task" }, "The task ", make("span", { class: "dim" }, "as JSON; every other key goes here")),
+          this.#json,
+        ),
         this.#wrong,
       ),
     );
