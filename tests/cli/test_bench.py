@@ -253,7 +253,7 @@ def test_what_does_not_speak_http(bench):
         code, _, complaints = bench(f"http://127.0.0.1:{server.getsockname()[1]}", "sum")
         thread.join(10)
     assert code == 1
-    assert "does not speak HTTP" in complaints
+    assert "is no 0Mind server, as it does not speak HTTP: 220 ready" in complaints
 
 
 def test_more_connections_than_files_may_be_open(pool):

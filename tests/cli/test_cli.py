@@ -90,7 +90,7 @@ def test_the_log_goes_where_the_configuration_beside_the_pools_says(spawn, file,
     (path.parent / "logger.json").write_text(json.dumps({"name": "mine", "logger_config": config}))
     pool = spawn(["-c", str(path)])
     pool.get("/info")
-    waiting(lambda: "GET /info" in (path.parent / "logs" / "mine.log").read_text(), 5)
+    waiting(lambda: "model 'sum' is ready" in (path.parent / "logs" / "mine.log").read_text(), 5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -143,4 +143,4 @@ def test_it_is_served_and_the_log_is_set_up_from_beside_it(spawn, models, tmp_pa
     pool = spawn(["-c", str(path)])
     assert pool.get("/info").json["id"] == 6
     assert pool.predict("sum", {"x": [[1, 2, 3]]}).json["result"] == {"sum": [6]}
-    waiting(lambda: "GET /info" in (tmp_path / "logs" / "mine.log").read_text(), 5)
+    waiting(lambda: "model 'sum' is ready" in (tmp_path / "logs" / "mine.log").read_text(), 5)

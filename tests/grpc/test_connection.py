@@ -70,10 +70,15 @@ def test_many_calls_on_one_connection(frames):
         assert client.trailers(stream_id)["grpc-status"] == "0"
 
 
-def test_another_protocol_is_sent_away(frames):
-    client = frames()
-    client.sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert client.goodbye() == PROTOCOL
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
+def test_another_protocol_is_sent_away_in_words_that_a_browser_shows(limited, said):
+    with socket.create_connection(("127.0.0.1", limited()), timeout=5) as sock:
+        sock.sendall(said)
+        answer = b""
+        while part := sock.recv(4096):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"this port speaks gRPC alone" in answer
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

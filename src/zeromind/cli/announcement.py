@@ -33,11 +33,12 @@ def ready(server: Server, folder: Path) -> Iterator[Text]:
     """What is not served and why, then where all else is; ``folder`` is where a picture to send is looked for."""
     for name, error in server.engine.registry.failed.items():
         yield Text.assemble((f"model {json.dumps(name)} is not served: ", "bold red"), str(error))
-    names = server.engine.registry.ids()
-    yield Text.assemble(("0Mind is ready: ", "bold"), _link(server.url), f" ({_listed(names) if names else 'no models yet'})")
+    served = _listed(server.engine.registry.ids()) or "no models yet"
+    yield Text.assemble(
+        ("0Mind is ready: ", "bold"), _link(server.url), f" ({_listed(names) if names else 'no models yet'})  grpc {server.grpc_address}"
+    )
     yield Text.assemble("  console  ", _link(f"{server.url}/console"))
     yield Text.assemble("  docs     ", _link(f"{server.url}/docs"))
-    yield Text(f"  grpc     {server.grpc_address}")
     models = [model for model in server.engine.registry.models() if model.serves]
     if models:
         yield Text(f"  ask it   {curl(server, models[0], folder)}")

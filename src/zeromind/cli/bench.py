@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from zeromind.cli import results, settings, suggestions
+from zeromind.cli import results, settings, suggestions, unreachable
 from zeromind.cli.measuring import Measuring
 from zeromind.client.address import Address
 from zeromind.client.call import Call
@@ -152,10 +152,8 @@ def _told(address: Address, otherwise: str) -> Iterator[None]:
         raise click.ClickException(
             str(error) + (otherwise if error.kind in (ErrorKind.INVALID_INPUT, ErrorKind.INPUT_SPEC) else "")
         ) from None
-    except http.client.HTTPException as error:
-        raise click.ClickException(f"what answers at {address.url} does not speak HTTP ({error!r}): is the URL right?") from None
-    except OSError as error:
-        raise click.ClickException(f"no server answers at {address.url} ({error}); start one: zeromind serve") from None
+    except (http.client.HTTPException, OSError) as error:
+        raise click.ClickException(unreachable.reason(address.url, error)) from None
 
 
 def _measure(measuring: Measuring, plan: Plan, closed: bool, rates: Sequence[float]) -> str:

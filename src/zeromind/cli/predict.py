@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from zeromind.cli import settings, suggestions
+from zeromind.cli import settings, suggestions, unreachable
 
 
 @click.command()
@@ -60,10 +60,8 @@ def _ask(url: str, model: str, body: bytes, headers: dict[str, str], timeout: fl
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise click.ClickException(_reason(error)) from None
-    except (ValueError, http.client.HTTPException) as error:
-        raise click.ClickException(f"what answers at {url} is no 0Mind server: {error}") from None
-    except OSError as error:
-        raise click.ClickException(f"no server answers at {url} ({getattr(error, 'reason', error)}); start one: zeromind serve") from None
+    except (ValueError, http.client.HTTPException, OSError) as error:
+        raise click.ClickException(unreachable.reason(url, error)) from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

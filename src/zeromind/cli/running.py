@@ -11,6 +11,7 @@ import webbrowser
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from zeromind import importing
 from zeromind.cli import announcement
@@ -77,8 +78,7 @@ async def _announce(server: Server, wishes: Wishes) -> None:
         for error in server.engine.registry.failed.values():
             if error.trace:
                 _console.print(announcement.traceback(error), soft_wrap=True)
-    for line in announcement.ready(server, Path.cwd()):
-        _console.print(line, soft_wrap=True)
+    _console.print(Text("\n").join(announcement.ready(server, Path.cwd())), soft_wrap=True)
     if wishes.open:
         await _open(f"{server.url}/console")
 

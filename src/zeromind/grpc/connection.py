@@ -25,6 +25,8 @@ from zeromind.grpc.stream import Stream
 from zeromind.observe.timing import Timing
 
 _MOST_TIMEOUT_S = 1e6
+_TOLD = b"this port speaks gRPC alone: the pool's pages and REST are at its other port, 'port', which is 5885 unless it is set\n"
+_HEAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(_TOLD)
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Connection(asyncio.Protocol):
     # called by the loop
 
     def connection_made(self, transport: Any) -> None:
-        """Say what we bear."""
+        """Wait for the client to begin; then it is told what we bear."""
         limits, site = self._limits, self._site
         self._transport: asyncio.Transport = transport
         peer = transport.get_extra_info("peername")
@@ -64,7 +66,6 @@ class Connection(asyncio.Protocol):
             self._end(abort=True)
             return
         self._outlet.open(transport)
-        self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Act upon what the client says."""
@@ -77,8 +78,11 @@ class Connection(asyncio.Protocol):
             self._http2.receive(data)
         except BrokenError as error:
             _log.info("a gRPC client broke HTTP/2: %s", error)
-            self._http2.goodbye(error.code)
-            self._end()
+            if self._http2.greeted:
+                self._http2.goodbye(error.code)
+                self._end()
+            else:
+                self._turn_away()
         except Exception:
             _log.exception("a gRPC connection failed")
             self._end(abort=True)
@@ -302,6 +306,12 @@ class Connection(asyncio.Protocol):
     def _forget_all(self) -> None:
         for call in list(self._http2.calls.values()):
             self._forget(call)
+
+    def _turn_away(self) -> None:
+        """Answer one who speaks HTTP/1, most likely a browser, so that it can be read."""
+        self._over = True
+        self._transport.write(_HEAD + _TOLD)
+        self._transport.close()
 
     def _end(self, *, abort: bool = False) -> None:
         if self._over:

@@ -89,7 +89,7 @@ class Http2:
         self._server = server
         self._limits = limits
         self._unread = b""
-        self._greeted = False
+        self.greeted = False
         self.opened = False
         """Whether the client's first SETTINGS have come."""
         self.leaving = False
@@ -120,13 +120,13 @@ class Http2:
         if self._unread:
             data = self._unread + data
         size, at = len(data), 0
-        if not self._greeted:
+        if not self.greeted:
             if data[: len(PREFACE)] != PREFACE[:size]:
                 raise BrokenError(PROTOCOL_ERROR, "this port speaks HTTP/2 with prior knowledge")
             if size < len(PREFACE):
                 self._unread = data
                 return
-            self._greeted, at = True, len(PREFACE)
+            self.greeted, at = True, len(PREFACE)
         most = self._limits.frame_bytes
         while at + 9 <= size:
             high, low, kind, flags, stream_id = HEAD.unpack_from(data, at)
