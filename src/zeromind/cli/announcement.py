@@ -34,9 +34,7 @@ def ready(server: Server, folder: Path) -> Iterator[Text]:
     for name, error in server.engine.registry.failed.items():
         yield Text.assemble((f"model {json.dumps(name)} is not served: ", "bold red"), str(error))
     served = _listed(server.engine.registry.ids()) or "no models yet"
-    yield Text.assemble(
-        ("0Mind is ready: ", "bold"), _link(server.url), f" ({_listed(names) if names else 'no models yet'})  grpc {server.grpc_address}"
-    )
+    yield Text.assemble(("0Mind is ready: ", "bold"), _link(server.url), f" ({served})  grpc {server.grpc_address}")
     yield Text.assemble("  console  ", _link(f"{server.url}/console"))
     yield Text.assemble("  docs     ", _link(f"{server.url}/docs"))
     models = [model for model in server.engine.registry.models() if model.serves]
