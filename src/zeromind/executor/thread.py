@@ -22,6 +22,7 @@ from zeromind.executor.order import Order
 from zeromind.executor.process import Answered
 from zeromind.executor.responses import Responses
 from zeromind.executor.skill import Skill
+from zeromind.executor.stages import LOADING
 from zeromind.tensors import InferRequest, Interface
 
 _Job: TypeAlias = "tuple[concurrent.futures.Future[Any], Callable[..., Any], tuple[Any, ...]]"
@@ -35,8 +36,8 @@ class ThreadExecutor:
     """One skill in one thread. A model that crashes here takes the server with it; one that hangs keeps its thread, and is replaced."""
 
     def __init__(self, order: Order, on_room: Callable[[], None], on_death: Callable[[], None], diary: Diary | None = None) -> None:
-        del diary  # what it writes, the server writes
         self._order = order
+        self._diary = diary or Diary()
         self._on_room = on_room
         self._on_death = on_death
         self._answered: Answered | None = None
@@ -54,6 +55,7 @@ class ThreadExecutor:
 
     async def start(self, timeout_s: float) -> Interface:
         """Load the model. Raises what loading raised, LOAD_FAILED if it took too long."""
+        self._diary.reach(LOADING)  # no more is told: imports are watched in processes of their own only
         # No thread of a pool: those are waited for when the interpreter ends, and a hanging model must not hold that up.
         threading.Thread(target=_work, args=(self._jobs,), name=f"skill-{self._order.task['id']}", daemon=True).start()
         before = psutil.Process().memory_info().rss
