@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -39,18 +40,17 @@ class GrpcTransport:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
         call = self._opened().stream_stream(request.target)(timeout=seconds, metadata=(*self._always, *request.fields))
         try:
-            await call.write(b"".join(request.pieces))
-            await call.done_writing()
-        except grpc.aio.AioRpcError as error:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # which the first part will be, too
+                await call.write(b"".join(request.pieces))
+                await call.done_writing()
+        except BaseException:
             call.cancel()
-            return Responses(error)
+            raise
         return Responses(call)
 
     async def receive(self, source: Responses, seconds: float) -> bytes | Reply | None:
         """The next part, before the call's own deadline."""
         del seconds
-        if isinstance(source.call, grpc.aio.AioRpcError):
-            return refusal(source.call)
         try:
             found: Any = await source.call.read()
         except grpc.aio.AioRpcError as error:

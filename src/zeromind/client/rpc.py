@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from zeromind.client import value
 from zeromind.client.ask import Terms, options
 from zeromind.client.faults import ClientError, fault, named
@@ -17,12 +19,14 @@ from zeromind.client.prediction import Prediction, shown
 from zeromind.client.step import Question, Reply, Request
 from zeromind.codecs.oip_fault import KIND
 from zeromind.codecs.oip_model import INTERFACE
-from zeromind.codecs.oip_raw import Bytes, from_raw
+from zeromind.codecs.oip_raw import PLAIN, Bytes, Span, from_raw
 from zeromind.codecs.protobuf import field, members, numbers, signed, spans, varint
 from zeromind.errors import ErrorKind
 from zeromind.tensors import Interface
 
 SERVICE = "/inference.GRPCInferenceService/"
+_MOST_FRAMES = 256
+_MOST_FRAME_BYTES = 1024
 _KINDS = {
     1: ErrorKind.DEADLINE,
     3: ErrorKind.INVALID_INPUT,
@@ -45,13 +49,18 @@ class Rpc:
     replaces = True
     """Whether a task takes the place of a loaded one of its name."""
 
+    def __init__(self) -> None:
+        self._frames: dict[tuple[int, bytes], tuple[str, Span]] = {}
+        self._begins: dict[int, int] = {}
+        """Where the data begin, by a message's length."""
+
     def predict(
         self, model: str, inputs: tuple[value.Input, ...], terms: Terms, interface: Interface, seconds: float
     ) -> Question[Prediction]:
         """Ask a model; the call's own deadline tells the server how long it has."""
         del seconds
         request = self._infer("ModelInfer", model, inputs, terms, interface)
-        return Question(request, lambda reply: _prediction(reply.body, reply.fields, model, interface)[0])
+        return Question(request, lambda reply: self._read(reply.body, reply.fields, model, interface))
 
     def stream(self, model: str, inputs: Any, terms: Terms, interface: Interface, seconds: float) -> tuple[Request, Responses]:
         """Ask a model for all its answers, and what reads them."""
@@ -97,6 +106,24 @@ class Rpc:
             return None
         kind = named(reply.fields.get(KIND.lower(), ""), _KINDS.get(reply.status, ErrorKind.INTERNAL))
         return fault(kind, str(reply.body, "utf-8", "replace"), reply.fields.get("x-request-id", ""), reply.status)
+
+    def _read(self, data: memoryview, fields: Mapping[str, str], model: str, interface: Interface) -> Prediction:
+        """A ``ModelInferResponse``; what stands before the numbers of an only output comes again and again, and need not be parsed."""
+        known = self._frames.get((len(data), bytes(data[: self._begins.get(len(data), 0)])))
+        if known is not None:
+            return Prediction({known[0]: known[1].array(data)}, model, "1", fields)
+        answer, parameters = _prediction(data, fields, model, interface)
+        begin, raws = _raws(data)
+        if len(raws) == 1 and not parameters and answer.version == "1" and begin < _MOST_FRAME_BYTES:
+            ((name, array),) = answer.items()
+            if isinstance(array, np.ndarray) and _datatype(data[:begin]) in PLAIN:
+                if len(self._frames) >= _MOST_FRAMES:
+                    self._frames.clear()
+                    self._begins.clear()
+                begin = len(data) - len(raws[0])
+                self._frames[len(data), bytes(data[:begin])] = name, Span(array.dtype, array.shape, begin, len(data))
+                self._begins[len(data)] = begin
+        return answer
 
     def _infer(self, method: str, model: str, inputs: tuple[value.Input, ...], terms: Terms, interface: Interface) -> Request:
         tensors = tuple([(one.name, one.datatype, one.array.shape) for one in inputs])
@@ -210,6 +237,11 @@ def _tensor(data: memoryview) -> tuple[str, str, list[int]]:
             elif number == 2:
                 datatype = str(found, "utf-8")
     return name, datatype, shape
+
+
+def _datatype(head: memoryview) -> str:
+    """That of the only output."""
+    return _head(bytes(head))[1][0][1]
 
 
 def _parameter(data: memoryview) -> tuple[str, Any]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from zeromind.codecs.oip_raw import Bytes
 
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):  # made in a third of the time of a frozen dataclass, as some below
     """``target`` is a path of HTTP's, or a method of gRPC's; the ``pieces`` together are the body, or the message.
 
     One that may be ``repeated`` does no harm if it is done twice.
@@ -25,8 +24,7 @@ class Request:
     repeated: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The status and the fields, their names in lower case, and the body or the message; of a fault over gRPC, its sentence."""
 
     status: int
@@ -34,7 +32,7 @@ class Reply:
     body: memoryview
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Question(Generic[T]):
     """A request, and what its good answer means."""
 
@@ -65,8 +63,7 @@ class Source(Protocol):
         """Take no more: the server stops making them."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send a request, within so many seconds; gives its Reply. Raises Lost, Garbled or TimeoutError, as the others do."""
 
     request: Request

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ class Picture:
     data: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):  # made in a third of the time of a frozen dataclass
     """An input as it travels."""
 
     name: str
@@ -45,14 +44,17 @@ class Input:
 
 def tensors(values: Any, interface: Interface) -> tuple[Input, ...]:
     """The inputs in ``{name: value}``, or in the value of the only one. Raises InvalidInput for what does not fit the model."""
+    specs = interface.spec.inputs
+    if len(specs) == 1 and type(values) is np.ndarray and _is(values, specs[0]) and not interface.filtered_inputs:  # as most are
+        return (Input(specs[0].name, specs[0].datatype, values),)
     try:
         given: dict[str, Value] = {}
         for name, value in _by_name(values, interface).items():
             spec = named(name, interface, given)
             given[spec.name] = _samples(value) if spec.name in interface.filtered_inputs else _tensor(value, spec, interface.spec.batches)
-        specs = {spec.name: spec for spec in interface.spec.inputs}
+        datatype = {spec.name: spec.datatype for spec in specs}
         return tuple(
-            Input(name, "BYTES" if name in interface.filtered_inputs else specs[name].datatype, array)
+            Input(name, "BYTES" if name in interface.filtered_inputs else datatype[name], array)
             for name, array in complete(given, interface).items()
             if isinstance(array, np.ndarray)
         )
@@ -78,9 +80,14 @@ def _by_name(values: Any, interface: Interface) -> Mapping[str, Any]:
     return {inputs[0].name: values}
 
 
+def _is(array: Tensor, spec: TensorSpec) -> bool:
+    """Whether an array is what the model takes, as it is."""
+    return array.dtype == spec.dtype and spec.datatype != "BYTES" and spec.fits(array.shape)
+
+
 def _tensor(value: Any, spec: TensorSpec, batches: bool) -> Tensor:
     """The array for an input; one sample without the batch's dimension becomes a batch of one."""
-    if type(value) is np.ndarray and value.dtype == spec.dtype and spec.datatype != "BYTES" and spec.fits(value.shape):
+    if type(value) is np.ndarray and _is(value, spec):
         return value
     array = _array(value, spec)
     missing = len(spec.shape) - array.ndim
