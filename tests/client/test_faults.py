@@ -52,6 +52,7 @@ def test_what_names_no_kind_has_that_of_its_status(wire):
         404: "MODEL_NOT_FOUND",
         413: "BODY_TOO_LARGE",
         418: "INVALID_INPUT",
+        307: "INTERNAL",
         502: "SHUTTING_DOWN",
         599: "INTERNAL",
     }

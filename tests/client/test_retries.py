@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+import uvloop
 
 from zeromind.client import AsyncClient, Busy, Client, DeadlineExceeded, InvalidInput, ServerFailed, Unavailable
 from zeromind.client.dialogue import Dialogue
@@ -323,7 +326,28 @@ def test_one_client_in_sixteen_threads(pool):
             assert wrong == []
 
 
-def test_many_tasks_of_one_loop(pool):
+FORKS = """
+import os, sys
+from zeromind.client import Client
+client = Client(sys.argv[1], timeout_s=60)
+for turn in range(3):
+    assert client.predict("add", [1, 2]).value.tolist() == [3]
+child = os.fork()
+for number in range(50):
+    assert client.predict("add", [number, child and 1]).value.tolist() == [number + (child and 1)]
+if not child:
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_both_sides_of_a_fork_go_on(pool):
+    done = subprocess.run([sys.executable, "-c", FORKS, pool.url], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_many_tasks_of_one_loop(pool, run):
     async def main(url):
         async with AsyncClient(url) as client:
             rows = [np.full((1, 2), number, np.float32) for number in range(100)]
@@ -337,7 +361,7 @@ def test_many_tasks_of_one_loop(pool):
             assert (await client.predict("add", [1, 2])).value.tolist() == [3]
 
     for url in (pool.url, pool.grpc_url):
-        asyncio.run(main(url))
+        run(main(url))
 
 
 @pytest.mark.parametrize(

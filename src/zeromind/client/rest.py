@@ -110,7 +110,7 @@ class Rest:
         """What went wrong; None if nothing did."""
         if reply.status == 200:
             return None
-        kind = ErrorKind.INVALID_INPUT if reply.status < 500 else ErrorKind.INTERNAL
+        kind = ErrorKind.INVALID_INPUT if 400 <= reply.status < 500 else ErrorKind.INTERNAL
         kind = named(reply.fields.get(KIND.lower(), ""), _KINDS.get(reply.status, kind))
         return fault(kind, _sentence(reply), reply.fields.get("x-request-id", ""), reply.status)
 
