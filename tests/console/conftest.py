@@ -110,6 +110,28 @@ class Skill:
             os._exit(3)
         return x
 """
+LENGTHS = """
+class Skill:
+    inputs = {"x": ("float32", [None, 1])}
+    outputs = {"y": ("float32", [None, 1])}
+
+    def predict(self, x):
+        return x
+"""
+FILTERS = """
+class Words:
+    side = "input"
+
+    def apply(self, value, spec):
+        return [[len(text.split())] for text in value]
+
+class Sound:
+    side = "input"
+    media = ("audio/x-strange",)
+
+    def apply(self, value, spec):
+        return [[len(value)]]
+"""
 BROKEN = """
 print("here I break <script>", flush=True)
 import nothing_like_this
@@ -133,6 +155,7 @@ SKILLS = {
     "fragile": FRAGILE,
     "slow": SLOW,
     "broken": BROKEN,
+    "lengths": LENGTHS,
 }
 LABELS = ["<img src=x onerror=document.title='hacked'>", *map(str, range(1, 7)), "seven", *map(str, range(8, 40))]
 PICTURES = {"input_filters": {"image": ["image.ImageFilter"]}}
@@ -144,6 +167,8 @@ TASKS = {
     "countdown": IN_A_THREAD,
     "fragile": {"retry": "never"},
     "broken": {},
+    "words": {**IN_A_THREAD, "model_file": "skills/lengths.py", "input_filters": {"x": ["own.Words"]}},
+    "sound": {**IN_A_THREAD, "model_file": "skills/lengths.py", "input_filters": {"x": ["own.Sound"]}},
 }
 HANDLERS = """
 from zeromind.http.handler import Handler
@@ -247,7 +272,7 @@ def keyed(tmp_path_factory):
 
 def laid_out(folder, tasks, **keys):
     """The folder with the files of a pool."""
-    files = {**{f"skills/{name}.py": text for name, text in SKILLS.items()}, "handlers/own.py": HANDLERS}
+    files = {**{f"skills/{name}.py": text for name, text in SKILLS.items()}, "handlers/own.py": HANDLERS, "filters/own.py": FILTERS}
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -256,6 +281,7 @@ def laid_out(folder, tasks, **keys):
         "allowed_hosts": ["pool.example"],
         "code_roots": ["skills"],
         "handler_folders": ["handlers"],
+        "filter_folders": ["filters"],
         "tasks": [{"id": name, "model_file": f"skills/{name}.py", "allow_code": True, **more} for name, more in tasks.items()],
         **keys,
     }

@@ -181,6 +181,27 @@ def test_an_answer_that_is_a_picture_is_shown_as_one(pool, browser):
     pool.ask("/model/drop?id=inverse")
 
 
+def test_texts_for_a_filter_are_typed(pool, browser):
+    page = Page(browser, pool, "#/model/words/try")
+    page.write(".grid textarea", "one two three")
+    page.predict()
+    page.says(".single", "3")
+    assert '{"x": ["one two three"]}' in page.one("pre.curl").text
+
+
+def test_another_file_for_a_filter_is_chosen(pool, browser, tmp_path):
+    page = Page(browser, pool, "#/model/sound/try")
+    page.one(".upload")
+    page.predict()
+    page.says(".answer [role=alert]", "there is no file yet")
+    (tmp_path / "a.sound").write_bytes(b"x" * 321)
+    page.all("input[type=file]")[0].send_keys(str(tmp_path / "a.sound"))
+    page.says(".upload", "a.sound, 321 B")
+    page.predict()
+    page.says(".single", "321")
+    assert "curl -H 'Content-Type: audio/x-strange' --data-binary '@a.sound'" in page.one("pre.curl").text
+
+
 def test_json_is_taken_as_it_is_and_a_bad_value_is_told(bands):
     bands.one("canvas")
     bands.all("input[value=json]")[0].click()

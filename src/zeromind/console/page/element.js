@@ -66,27 +66,18 @@ export function choice(name, choices, chosen, choose) {
   return make("div", { class: "switch", role: "radiogroup" }, ...buttons);
 }
 
-/** A button that copies what `text` gives at that time. */
+/** A button that copies what `text` gives at that time; the clipboard is there on https and localhost only, and else no button. */
 export function copier(text) {
-  return make(
-    "button",
-    {
-      type: "button",
-      class: "quiet copy",
-      // The clipboard is there on https and localhost only.
-      onclick: (event) => {
-        const place = event.currentTarget;
-        navigator.clipboard?.writeText(text()).then(
-          () => {
-            place.textContent = "Copied";
-            setTimeout(() => (place.textContent = "Copy"), 2000);
-          },
-          () => {},
-        );
-      },
-    },
-    "Copy",
-  );
+  const copy = button("Copy", async () => {
+    await navigator.clipboard.writeText(text()).then(
+      () => (copy.textContent = "Copied"),
+      () => {},
+    );
+    setTimeout(() => (copy.textContent = "Copy"), 2000);
+  });
+  copy.classList.add("quiet", "copy");
+  copy.hidden = !navigator.clipboard;
+  return copy;
 }
 
 /** Let Ctrl+Enter (Cmd+Enter) in a form send the form. */

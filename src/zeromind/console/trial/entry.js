@@ -1,15 +1,17 @@
-// Where the value of one input is given: as a picture, in fields, as a list of numbers, and always as JSON.
+// Where the value of one input is given: as a picture or another file, in fields, as a list of numbers, and always as JSON.
 
 import { choice, make } from "../page/element.js";
 import { tensor } from "../page/words.js";
 import { Fault } from "../pool/request.js";
 import { columns, Grid } from "./grid.js";
 import { lists, Listing } from "./listing.js";
-import { Pad } from "./pad.js";
+import { Pad, takes } from "./pad.js";
+import { Upload } from "./upload.js";
 
 const MOST_PREFILLED = 200_000;
 const NAMES_OF_PICTURES = /ima?ge?|pic|photo|crop/i;
-const WORDS = { picture: "Picture", fields: "Fields", numbers: "Numbers", json: "JSON" };
+const NAMES_OF_TEXTS = /text|word|token|sentence/i;
+const WORDS = { picture: "Picture", file: "File", text: "Text", fields: "Fields", numbers: "Numbers", json: "JSON" };
 
 export class Entry {
   #ways = {};
@@ -17,11 +19,15 @@ export class Entry {
 
   constructor(input, place) {
     this.name = input.name;
-    if (input.filters.length || input.media.length) this.#ways.picture = new Pad(input);
+    const isFiltered = input.filters.length > 0;
+    if (takes(input.media) || (isFiltered && !input.media.length)) this.#ways.picture = new Pad(input);
+    if (input.media.length && !takes(input.media)) this.#ways.file = new Upload(input);
+    // Filters of their own may take texts as well: a list of them.
+    if (isFiltered && !input.media.length) this.#ways.text = new Grid({ name: input.name, type: "string", shape: [null], filters: [] });
     if (columns(input) !== null) this.#ways.fields = new Grid(input);
     else if (lists(input)) this.#ways.numbers = new Listing(input);
     this.#ways.json = json(input, place);
-    this.#mode = this.#ways.picture && !isPicture(input) ? "json" : Object.keys(this.#ways)[0];
+    this.#mode = likely(input, Object.keys(this.#ways));
     const words = Object.fromEntries(Object.keys(this.#ways).map((mode) => [mode, WORDS[mode]]));
     const modes = Object.keys(words).length > 1 && choice(`mode-${place}`, words, this.#mode, (mode) => this.#show(mode));
     this.element = make(
@@ -34,10 +40,10 @@ export class Entry {
     this.#show(this.#mode);
   }
 
-  /** {blob, name} of a picture, or {text} of JSON. Throws a Fault. */
+  /** {blob} of a file, or {text} of JSON. Throws a Fault. */
   async value() {
     const way = this.#ways[this.#mode];
-    if (this.#mode === "picture") return { blob: await way.blob() };
+    if (way.blob) return { blob: await way.blob() };
     return { text: way.text() };
   }
 
@@ -70,9 +76,11 @@ function json(input, place) {
   };
 }
 
-/** What an input's filters take, they tell by their media; of others the name and the shape make a good guess. The reader may switch. */
-function isPicture(input) {
-  return input.media.length > 0 || input.shape.length >= 3 || input.filters.some((filter) => NAMES_OF_PICTURES.test(filter));
+/** What an input's filters take, they tell by their media; of others the names make a good guess. The reader may switch. */
+function likely(input, ways) {
+  if (!input.filters.length || input.media.length) return ways[0];
+  if (input.filters.some((filter) => NAMES_OF_PICTURES.test(filter))) return "picture";
+  return input.filters.some((filter) => NAMES_OF_TEXTS.test(filter)) ? "text" : "json";
 }
 
 /** A value of the input's shape as JSON text, one row, every open size being 1. */

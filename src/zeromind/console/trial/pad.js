@@ -8,6 +8,11 @@ const BRUSH = 22;
 const LARGEST_DRAWN = 64;
 const TAKEN = ["image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif"];
 
+/** Whether any of some media are pictures that can be looked at here. */
+export function takes(media) {
+  return media.some((type) => TAKEN.includes(type));
+}
+
 export class Pad {
   #canvas = make("canvas", { width: SIDE, height: SIDE, tabindex: 0, role: "img" });
   #brush = this.#canvas.getContext("2d", { willReadFrequently: true });
