@@ -16,7 +16,7 @@ from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.observe.log_settings import LogSettings
 from zeromind.observe.metrics import Metrics
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 from zeromind.observe.trace import Trace
 from zeromind.regions import Regions
 from zeromind.repository import plan
@@ -125,9 +125,9 @@ class Engine:
         model_id: str,
         decode: Callable[[Interface], InferRequest],
         nbytes: int = 0,
-        timed: Callable[[Timing], None] | None = None,
+        timed: Callable[[float, Work], None] | None = None,
     ) -> InferResponse:
-        """The answer to a request, as ``submit`` has it, with arrays of its own; ``timed`` is told where its time went.
+        """The answer to a request, as ``submit`` has it, with arrays of its own; ``timed`` is told how long it waited, and of the work.
 
         Raises the request's fault.
         """
@@ -140,7 +140,8 @@ class Engine:
                 future.set_exception(answer)
             else:
                 if timed is not None:
-                    timed(submitted.timing(answer.run))
+                    work = submitted.work(answer.run)
+                    timed(max(0.0, work.begun - submitted.since), work)
                 future.set_result(answer.copy())
 
         submitted = self.submit(model_id, decode, reply, nbytes=nbytes)
@@ -312,13 +313,9 @@ class Late:
         """As ``Entry`` has it."""
         return self.entry.since
 
-    def work(self, run: Run) -> tuple[float, float, float, float]:
+    def work(self, run: Run) -> Work:
         """As ``Entry`` has it."""
         return self.entry.work(run)
-
-    def timing(self, run: Run) -> Timing:
-        """As ``Entry`` has it."""
-        return self.entry.timing(run)
 
     def go_on(self) -> None:
         """Have the next response of a stream made."""

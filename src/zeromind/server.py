@@ -51,10 +51,10 @@ class Server:
         self._guard = guard = Guard(config)
         self.engine = Engine(config)
         self._spans = _spans(config)
-        self._access = access = AccessLog(config.access_log, config.log_format == "json") if config.access_log else None
-        told = access is not None or self._spans is not None
         ids = RequestIds()
-        calls = grpc_trail.Trail(access, self._spans, keyed=guard.gate.keyed) if told else None
+        self._access = access = AccessLog(config.access_log, config.log_format == "json", ids.prefix) if config.access_log else None
+        told = access is not None or self._spans is not None
+        calls = grpc_trail.Trail(access, self._spans) if told else None
         service = Service(self.engine, guard.gate, guard.audit, ids)
         self._grpc = grpc_listener.Listener(service, grpc_listener.limits_of(config), calls)
         limits = HttpLimits(body_bytes=config.max_body_bytes)

@@ -35,6 +35,11 @@ class Caller:
     models: tuple[str, ...] | None = None
     key: str = dataclasses.field(default="", repr=False)
 
+    @property
+    def known(self) -> str:
+        """The name of the key; empty for who has none."""
+        return self.name if self.key else ""
+
     def sees(self, model: str) -> bool:
         """Whether a model is one of those that it may know of."""
         return self.models is None or any(_fits(model, pattern) for pattern in self.models)

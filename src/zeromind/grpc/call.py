@@ -9,7 +9,7 @@ from collections.abc import Callable
 from zeromind.grpc.encoding import PREFIX_BYTES, opened
 from zeromind.grpc.method import Head
 from zeromind.grpc.status import Code, Fault
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 
 
 class Call:
@@ -20,7 +20,8 @@ class Call:
 
     __slots__ = (
         "_at", "_parts", "_size", "began", "came", "choked", "closing", "code", "ended", "fault", "head", "held", "inbound", "left",
-        "model", "output", "received", "request_id", "sent", "started", "stream_id", "timer", "timing", "unsent", "window", "withdraw",
+        "model", "output", "received", "request_id", "sent", "started", "stream_id", "timer", "unsent", "waited_s", "window",
+        "withdraw", "work",
     )  # fmt: skip
 
     head: Head
@@ -61,7 +62,8 @@ class Call:
         self.code = Code.CANCELLED
         """How it was answered; unless it was, its client did not wait."""
         self.model = ""
-        self.timing: Timing | None = None
+        self.waited_s = 0.0
+        self.work: Work | None = None
         self.received = self.sent = 0
         """Bytes of messages."""
 

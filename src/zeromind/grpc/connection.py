@@ -17,12 +17,11 @@ from zeromind.grpc.call import Call
 from zeromind.grpc.fields import Fields
 from zeromind.grpc.frame import CANCEL, ENHANCE_YOUR_CALM, BrokenError
 from zeromind.grpc.http2 import Http2
-from zeromind.grpc.method import Head, Pieces
+from zeromind.grpc.method import Head, Pieces, Ran
 from zeromind.grpc.outlet import Outlet
 from zeromind.grpc.site import Site
 from zeromind.grpc.status import Code, Fault
 from zeromind.grpc.stream import Stream
-from zeromind.observe.timing import Timing
 
 _MOST_TIMEOUT_S = 1e6
 _TOLD = b"this port speaks gRPC alone: the pool's pages and REST are at its other port, 'port', which is 5885 unless it is set\n"
@@ -246,9 +245,14 @@ class Connection(asyncio.Protocol):
 
     # what we answer
 
-    def _reply(self, call: Call, outcome: Pieces | Exception, model: str = "", timing: Timing | None = None) -> None:
+    def _reply(self, call: Call, outcome: Pieces | Exception, model: str = "", ran: Ran | None = None) -> None:
         call.withdraw = None
-        call.model, call.timing = model, timing
+        if self._site.trail is not None:
+            call.model = model
+            if ran is not None:
+                submitted, run = ran
+                call.work = submitted.work(run)
+                call.waited_s = max(0.0, call.work.begun - submitted.since)
         if isinstance(outcome, Exception):
             self._fail(call, outcome)
         elif not self._over and call.stream_id in self._http2.calls:

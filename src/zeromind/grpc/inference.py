@@ -45,7 +45,7 @@ class Inference:
             except Exception as error:
                 reply(error, asked.model)
             else:
-                reply(pieces, asked.model, submitted.timing(answer.run))
+                reply(pieces, asked.model, (submitted, answer.run))
 
         try:
             submitted = self._engine.submit(asked.model, asked.decode, answered, nbytes=len(data))

@@ -8,16 +8,32 @@ from typing import Protocol, TypeAlias
 
 from zeromind.access.scope import NOBODY, Caller, Scope
 from zeromind.grpc.status import Fault
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
+from zeromind.tensors import Run
 
 Pieces: TypeAlias = Sequence[bytes]
 """A message's bytes, in pieces."""
 
 
+class Submitted(Protocol):
+    """A request for inference, of which an answer is being given."""
+
+    @property
+    def since(self) -> float:
+        """Since when it waited, on the monotonic clock in seconds."""
+
+    def work(self, run: Run) -> Work:
+        """What a run did for it."""
+
+
+Ran: TypeAlias = tuple[Submitted, Run]
+"""What was answered, by which run."""
+
+
 class Reply(Protocol):
     """Takes what a call is answered with, and what the logs shall know of it."""
 
-    def __call__(self, outcome: Pieces | Exception, model: str = "", timing: Timing | None = None, /) -> None:
+    def __call__(self, outcome: Pieces | Exception, model: str = "", ran: Ran | None = None, /) -> None:
         """To be called once."""
 
 

@@ -15,22 +15,21 @@ _FAILED = (Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED, Code.INTERN
 
 
 class Trail:
-    """Whoever is told; it is made only where somebody is. ``keyed``: callers have the names of keys."""
+    """Whoever is told; it is made only where somebody is."""
 
-    def __init__(self, access: AccessLog | None, spans: Spans | None = None, *, keyed: bool = False) -> None:
+    def __init__(self, access: AccessLog | None, spans: Spans | None = None) -> None:
         self._access = access
         self._spans = spans
-        self._keyed = keyed
 
     def answered(self, call: Call) -> None:
         """A call has its answer, or its client does not wait for one."""
         now = time.monotonic()
-        head, timing = call.head, call.timing
+        head = call.head
         if self._access is not None:
-            asked = head.address, head.caller.name if self._keyed else "", "POST", head.path, "gRPC"
+            asked = "POST", head.path, "gRPC"
+            who = head.address, head.caller.known
             sizes = call.received, call.sent
-            stages = None if timing is None else timing[:4]
-            self._access.note((now, now - call.came, *asked, int(call.code), *sizes, call.request_id, call.model, stages))
+            self._access.note((call.came, now, *who, asked, int(call.code), call.model, *sizes, call.request_id, call.waited_s, call.work))
         if self._spans is not None and self._spans.wants(head.trace.get("traceparent", "")):
             self._spans.record(_served(call, now))
 
@@ -49,4 +48,4 @@ def _served(call: Call, ended: float) -> Served:
     if call.model:
         attributes["zeromind.model"] = call.model
     failed = (fault.kind if fault is not None and fault.kind else code.name) if code in _FAILED else ""
-    return Served(name, call.came, ended, attributes, head.trace, failed, fault, call.model, call.timing)
+    return Served(name, call.came, ended, attributes, head.trace, failed, fault, call.model, call.waited_s, call.work)

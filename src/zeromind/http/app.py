@@ -71,7 +71,7 @@ class Application(tornado.web.Application):
             target_class, target_kwargs, path_args, path_kwargs = Preflight, {"engine": self._engine}, None, None
         fault = self._entrance.enter(target_class, request, path_args or [], path_kwargs or {})
         asked, exchange = asked_by(request), cast("Exchange", request.connection)
-        exchange.model, exchange.who = asked.model, asked.caller.name if self._entrance.gate.keyed else ""
+        exchange.model, exchange.who = asked.model, asked.caller.known
         exchange.route = getattr(target_class, "shown", "") or getattr(target_class, "route", "")
         if fault is not None:
             like = target_class if issubclass(target_class, Handler) else Handler

@@ -15,7 +15,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from zeromind.http import envelope
 from zeromind.http.fields import lists
 from zeromind.observe.request_id import RequestIds
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _USUAL = b"%bX-Request-Id: %b%d\r\nServer-Timing: queue;dur=%.3f, %b\r\nContent-Length: %d\r\n\r\n"
@@ -137,7 +137,8 @@ class Exchange(httputil.HTTPConnection):
     """The name of the key that it was asked with."""
     model = ""
     route = ""
-    timing: Timing | None = None
+    waited_s = 0.0
+    work: Work | None = None
     fault: BaseException | None = None
     """Why the answer is none that was asked for."""
     _chunked = False
@@ -152,7 +153,7 @@ class Exchange(httputil.HTTPConnection):
         self.also = b""
         """Header lines that belong into the answer, whoever gives it."""
         self._ids = site.ids
-        self._number = site.number()
+        self.number = site.number()
         if site.trail is not None:
             self.began = time.monotonic()
         self._wire: Wire | None = wire
@@ -160,7 +161,7 @@ class Exchange(httputil.HTTPConnection):
     @property
     def request_id(self) -> bytes:
         """What the request is called, by its client or by us."""
-        return self.head.request_id or self._ids.name(self._number)
+        return self.head.request_id or self._ids.name(self.number)
 
     @property
     def start_line(self) -> httputil.RequestStartLine:
@@ -232,7 +233,7 @@ class Exchange(httputil.HTTPConnection):
             data = _USUAL % (
                 _USUAL_OPENINGS.get(fields) or _opening(code, fields),
                 self._ids.prefix,
-                self._number,
+                self.number,
                 waited_ms,
                 work,
                 len(body),

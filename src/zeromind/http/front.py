@@ -27,6 +27,7 @@ from zeromind.http.head import Answering
 from zeromind.http.parser import Refused
 from zeromind.http.terms import Terms
 from zeromind.observe import incident, timing
+from zeromind.observe.timing import Work
 from zeromind.scheduler.entry import Answer, Entry
 from zeromind.tensors import InferRequest, InferResponse, Interface, Run
 
@@ -50,7 +51,8 @@ class Front(httputil.HTTPServerConnectionDelegate):
         self.run: Run | None = None
         """The last one that was told of: as requests share it, what is told of it need not be made for each."""
         self.begun = 0.0
-        self.work = b""
+        self.work: Work | None = None
+        self.work_field = b""
         self.application = application
         self.entrance = entrance
         self.keyed = entrance.gate.keyed
@@ -102,10 +104,10 @@ class Front(httputil.HTTPServerConnectionDelegate):
             return lambda exchange, body: kind(self, exchange, name, told, body).submit()
         return lambda exchange, body: kind(self, exchange, name, told, body).finish()
 
-    def note(self, submitted: Entry | Late, run: Run) -> None:
+    def note(self, run: Run, work: Work) -> None:
         """Another run has answered requests."""
-        self.begun, input_s, model_s, output_s = submitted.work(run)
-        self.run, self.work = run, timing.WORK % (1e3 * input_s, 1e3 * model_s, 1e3 * output_s)
+        self.run, self.begun, self.work = run, work.begun, work
+        self.work_field = timing.WORK % (1e3 * work.input_s, 1e3 * work.model_s, 1e3 * work.output_s)
 
     def _trusted(self, headers: httputil.HTTPHeaders, model: str) -> str | None:
         """As whose every prediction with this head may be answered, until what allows it changes; None if it may not."""
@@ -113,7 +115,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
         if gate.refused_host(headers.get("Host", "")) or gate.refused_sender("POST", headers) or headers.get("Origin") in gate.origins:
             return None
         try:
-            return self.entrance.predict(headers, model).name if self.keyed else ""
+            return self.entrance.predict(headers, model).known if self.keyed else ""
         except ZeroMindError:
             return None
 
@@ -164,7 +166,7 @@ class _Short(httputil.HTTPMessageDelegate):
         self._told = self.read(headers)
         if self._front.keyed:
             try:
-                self._exchange.who = self._front.entrance.predict(headers, self._model_id).name
+                self._exchange.who = self._front.entrance.predict(headers, self._model_id).known
             except ZeroMindError as error:
                 self._fail(error)
         return None
@@ -218,11 +220,13 @@ class _Short(httputil.HTTPMessageDelegate):
             front, run = self._front, answer.run
             assert submitted is not None, "it was submitted"  # noqa: S101 - a fault of ours
             if run is not front.run:
-                front.note(submitted, run)
-            if front.told:
-                self._exchange.timing = submitted.timing(run)
+                front.note(run, submitted.work(run))
             waited_s = front.begun - submitted.since
-            self._respond(fields, body, 1e3 * waited_s if waited_s > 0 else 0.0)
+            if waited_s < 0:
+                waited_s = 0.0
+            if front.told:
+                self._exchange.waited_s, self._exchange.work = waited_s, front.work
+            self._respond(fields, body, 1e3 * waited_s)
 
     def _fail(self, error: ZeroMindError) -> None:
         """Answer with a fault."""
@@ -233,7 +237,7 @@ class _Short(httputil.HTTPMessageDelegate):
         self._refuse(fault)
 
     def _respond(self, fields: bytes, body: bytes, waited_ms: float) -> None:
-        self._exchange.respond(200, fields, body, waited_ms, self._front.work)
+        self._exchange.respond(200, fields, body, waited_ms, self._front.work_field)
 
     @abc.abstractmethod
     def _decode(self, interface: Interface) -> InferRequest: ...
@@ -322,7 +326,7 @@ class Inference(_Short):
         return (terms.fields(json_bytes) if json_bytes else envelope.FIELDS), body
 
     def _respond(self, fields: bytes, body: bytes, waited_ms: float) -> None:
-        coding, work = self._told.goes, self._front.work
+        coding, work = self._told.goes, self._front.work_field
         if not coding:
             self._exchange.respond(200, fields, body, waited_ms, work)
             return

@@ -33,7 +33,7 @@ from zeromind.http.exchange import Exchange
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 from zeromind.limits import JSON
 from zeromind.observe import incident
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
 T = TypeVar("T")
@@ -140,9 +140,9 @@ class Handler(tornado.web.RequestHandler):
         self.exchange.model = model_id
         return await self.engine.infer(model_id, decode, nbytes, self._timed)
 
-    def _timed(self, timing: Timing) -> None:
-        self.exchange.timing = timing
-        self.set_header("Server-Timing", timing.field)
+    def _timed(self, waited_s: float, work: Work) -> None:
+        self.exchange.waited_s, self.exchange.work = waited_s, work
+        self.set_header("Server-Timing", work.field(waited_s))
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
         """What some work gives, which ends when the client leaves."""

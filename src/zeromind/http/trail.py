@@ -25,22 +25,26 @@ class Trail:
     def answered(self, exchange: Exchange, received: int) -> None:
         """The answer of a request is complete, or will never be; ``received`` bytes of its body have come."""
         now = time.monotonic()
-        head, timing = exchange.head, exchange.timing
+        head = exchange.head
         if exchange.read_finished and head.length is not None:
             received = head.length
         if self._access is not None:
-            stages = None if timing is None else timing[:4]
-            asked = exchange.context.remote_ip, exchange.who, *exchange.start_line
-            sizes = received, exchange.sent
-            self._access.note((now, now - exchange.began, *asked, exchange.status, *sizes, exchange.request_id, exchange.model, stages))
+            name = head.request_id or exchange.number
+            self._access.note(
+                (
+                    exchange.began, now, exchange.context.remote_ip, exchange.who, head.start_line, exchange.status, exchange.model,
+                    received, exchange.sent, name, exchange.waited_s, exchange.work,
+                )
+            )  # fmt: skip
         if self._spans is not None and self._spans.wants(head.fields.get("Traceparent", "")):
             self._spans.record(_served(exchange, now, received))
-        exchange.timing = exchange.fault = None  # which knows the exchange, by way of its traceback
+        exchange.work = exchange.fault = None  # which knows the exchange, by way of its traceback
 
     def refused(self, status: int, address: str, request_id: bytes) -> None:
         """Something was refused that is no request, or whose head never came."""
         if self._access is not None:
-            self._access.note(Line(time.monotonic(), 0.0, address, request_id=request_id, status=status))
+            now = time.monotonic()
+            self._access.note(Line(now, now, address, status=status, request_id=request_id))
 
 
 def _served(exchange: Exchange, ended: float, received: int) -> Served:
@@ -71,7 +75,7 @@ def _served(exchange: Exchange, ended: float, received: int) -> Served:
     failed = "client_left" if status == LEFT else _kind(exchange) if status >= 500 else ""
     parent = {name: fields[field] for name, field in (("traceparent", "Traceparent"), ("tracestate", "Tracestate")) if field in fields}
     name = f"{shown} {route}" if route else shown
-    return Served(name, exchange.began, ended, attributes, parent, failed, exchange.fault, exchange.model, exchange.timing)
+    return Served(name, exchange.began, ended, attributes, parent, failed, exchange.fault, exchange.model, exchange.waited_s, exchange.work)
 
 
 def _kind(exchange: Exchange) -> str:

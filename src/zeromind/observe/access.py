@@ -20,7 +20,7 @@ from zeromind.errors import ConfigError
 from zeromind.observe.line import Json, Line, Text
 
 _MOST_WAITING = 1 << 16
-_TOGETHER = 64
+_TOGETHER = 256
 """Lines that are made at once: for so long the thread keeps the others from running."""
 _PAUSE_S = 0.1
 _LOOK_S = 1.0
@@ -37,8 +37,9 @@ Noted: TypeAlias = "Line | tuple[Any, ...]"
 class AccessLog:
     """Lines in a file, or for ``-`` on standard output: as JSON, or as text. Raises ConfigError if the file cannot be opened."""
 
-    def __init__(self, file: str, as_json: bool = False, most_waiting: int = _MOST_WAITING) -> None:
-        self._line: Callable[[Any, float], str] = Json() if as_json else Text()
+    def __init__(self, file: str, as_json: bool = False, prefix: bytes = b"", most_waiting: int = _MOST_WAITING) -> None:
+        """``prefix`` stands before the numbers of requests."""
+        self._line: Callable[[Any, float], bytes] = Json(prefix) if as_json else Text(prefix)
         self._sink = _Sink(None if file == "-" else Path(file))
         self._most_waiting = most_waiting
         self._waiting: collections.deque[Noted] = collections.deque()
@@ -132,10 +133,10 @@ class _Sink:
         with contextlib.suppress(OSError):
             os.close(old)
 
-    def write(self, lines: list[str]) -> int:
+    def write(self, lines: list[bytes]) -> int:
         """How many lines were lost."""
         mended = b"\n" if self._torn else b""
-        data, written = mended + "".join(lines).encode(), 0
+        data, written = mended + b"".join(lines), 0
         try:
             while written < len(data):
                 written += os.write(self._descriptor, data[written:] if written else data)

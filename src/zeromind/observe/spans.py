@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zeromind.errors import ConfigError
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 
 _PATH = "/v1/traces"
 _CLOSE_S = 3.0
@@ -39,7 +39,8 @@ class Served:
     failed: str = ""
     error: BaseException | None = None
     model: str = ""
-    timing: Timing | None = None
+    waited_s: float = 0.0
+    work: Work | None = None
 
 
 class Spans:
@@ -93,15 +94,16 @@ class Spans:
                 span.set_status(trace.Status(trace.StatusCode.ERROR, str(served.error or "")))
                 if served.error is not None:
                     span.record_exception(served.error, timestamp=_ns(served.ended, offset_ns))
-            if served.timing is not None:
-                self._stages(trace.set_span_in_context(span), served.model, served.timing, offset_ns)
+            if served.work is not None:
+                self._stages(trace.set_span_in_context(span), served, served.work, offset_ns)
         span.end(_ns(served.ended, offset_ns))
 
-    def _stages(self, parent: Any, model: str, timing: Timing, offset_ns: int) -> None:
-        attributes: dict[str, Any] = {"zeromind.model": model}
-        worker = {**attributes, "zeromind.batch_size": timing.rows, "process.pid": timing.worker.pid or os.getpid()}
-        at = timing.arrived - sum(timing[:4])
-        for name, seconds in zip(("queue", "input", "model", "output"), timing[:4], strict=True):
+    def _stages(self, parent: Any, served: Served, work: Work, offset_ns: int) -> None:
+        attributes: dict[str, Any] = {"zeromind.model": served.model}
+        worker = {**attributes, "zeromind.batch_size": work.rows, "process.pid": work.worker.pid or os.getpid()}
+        at = work.begun - served.waited_s
+        stages = ("queue", served.waited_s), ("input", work.input_s), ("model", work.model_s), ("output", work.output_s)
+        for name, seconds in stages:
             begun = _ns(at, offset_ns)
             span = self._tracer.start_span(name, parent, attributes=attributes, start_time=begun)
             at += seconds

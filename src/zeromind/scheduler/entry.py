@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from zeromind.errors import ZeroMindError
-from zeromind.observe.timing import Timing
+from zeromind.observe.timing import Work
 from zeromind.scheduler.queue import Waiting
 from zeromind.tensors import InferRequest, InferResponse, Interface, Run
 
@@ -37,20 +37,13 @@ class Entry(Waiting):
     stream: Batch | None = None
     """Where a decoupled model makes its responses."""
 
-    def work(self, run: Run) -> tuple[float, float, float, float]:
-        """When this request ceased to wait, whose answer is being given and has come from a run, and the seconds of that."""
+    def work(self, run: Run) -> Work:
+        """What was done for this request, whose answer is being given and has come from a run."""
         batch = self.owner.answering
         assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
-        _, infer_s, input_s, output_s = run
+        rows, infer_s, input_s, output_s = run
         input_s += batch.handed_s
-        return batch.arrived - input_s - infer_s - output_s, input_s, infer_s, output_s
-
-    def timing(self, run: Run) -> Timing:
-        """Where the time of this request went, likewise."""
-        begun, input_s, model_s, output_s = self.work(run)
-        batch = self.owner.answering
-        assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
-        return Timing(max(0.0, begun - self.since), input_s, model_s, output_s, batch.arrived, run.rows, batch.lane.worker)
+        return Work(batch.arrived - input_s - infer_s - output_s, input_s, infer_s, output_s, rows, batch.lane.worker)
 
     def settle(self, answer: Answer) -> None:
         """Give the answer, or the last of them, if none was given yet."""
