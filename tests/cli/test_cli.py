@@ -349,8 +349,9 @@ def test_predict_sends_each_file(run, pool, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["none", "{}"], "'none' is not loaded; /model/list"), (["sum", "{}"], "lacks the input 'x'"), (["sum"], "either DATA"),
-     (["sum", "{}", "-f", "row.txt"], "either DATA"), (["sum", "-f", "none.png"], "none.png"), (["sum", "-f", "row.txt"], "text/plain"),
+    [(["none", "{}"], "'none' is not loaded; those that are: sum"), (["sum", "{}"], "lacks the input 'x'"), (["sum"], "either DATA"),
+     (["sum", "{}", "-f", "row.txt"], "either DATA"), (["sum", "-f", "none.png"], "none.png"),
+     (["sum", "-f", "row.txt"], "row.txt is no JSON"),
      (["a&id=sum/ü", '{"x": 1}'], "is not loaded")],
 )  # fmt: skip
 def test_predict_tells_what_the_server_refuses(run, pool, arguments, words):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import mimetypes
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from zeromind.cli import settings, suggestions, unreachable
+from zeromind.cli import settings, suggestions
+
+if TYPE_CHECKING:
+    from zeromind.client import Client, Prediction
 
 
 @click.command()
@@ -43,29 +43,56 @@ def predict(  # noqa: PLR0913 - each is an argument or an option of the command 
     """
     if (data is None) == (not files):
         raise click.UsageError("give either DATA, a JSON object of input name → data, or -f FILE")
-    bodies = [(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/json") for path in files]
-    for body, media in bodies or [(str(data).encode(), "application/json")]:
-        click.echo(json.dumps(_ask(url, model, body, {"Content-Type": media, **settings.bearer(key)}, timeout)))
+    from zeromind.client import Client, ClientError
 
-
-def _ask(url: str, model: str, body: bytes, headers: dict[str, str], timeout: float) -> Any:
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--url must begin with http:// or https://, not {url!r}")
-    address = f"{url.rstrip('/')}/model/predict?{urllib.parse.urlencode({'id': model})}"
-    request = urllib.request.Request(address, body)  # noqa: S310 - the scheme is checked above
-    for name, value in headers.items():  # whoever the server sends us to shall not have the key
-        request.add_unredirected_header(name, value)
+    values = [_content(path) for path in files] if data is None else [_parsed(data, "DATA")]
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - likewise
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(_reason(error)) from None
-    except (ValueError, http.client.HTTPException, OSError) as error:
-        raise click.ClickException(unreachable.reason(url, error)) from None
+        with Client(url, key=key, timeout_s=timeout) as client:
+            for value in values:
+                click.echo(_shown(_ask(client, model, value)))
+    except ClientError as error:
+        raise click.ClickException(error.message) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def _ask(client: Client, model: str, value: Any) -> Prediction:
+    from zeromind.client import ModelNotFound
+
     try:
-        return "; ".join(entry["message"] for entry in json.load(error)["errors"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {error.code} {error.reason}"
+        return client.predict(model, value)
+    except ModelNotFound:
+        names = ", ".join(one.name for one in client.models() if one.ready) or "none"
+        raise click.ClickException(f"the model {model!r} is not loaded; those that are: {names}") from None
+
+
+def _content(path: Path) -> Any:
+    """A picture as it is, what is in any other file."""
+    if (mimetypes.guess_type(path.name)[0] or "").startswith("image/"):
+        return path
+    try:
+        return _parsed(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{path} is neither a picture nor JSON") from None
+
+
+def _parsed(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"{name} is no JSON: {error}") from None
+
+
+def _shown(answer: Prediction) -> str:
+    """The answer as ``/model/predict`` has it; numbers that are not finite become null."""
+    import orjson
+
+    result = {name: answer.text(name).tolist() if _is_text(value) else value for name, value in answer.items()}
+    shown: dict[str, Any] = {"result": json.loads(orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY))}
+    if answer.timing and "model" in answer.timing:
+        shown["model_time"] = answer.timing["model"]
+    return json.dumps(shown)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.hasobject

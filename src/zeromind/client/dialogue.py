@@ -195,7 +195,7 @@ class Dialogue:
                 again = request.repeated and error.kind in _RETRIED
                 pause = _told(reply)
             except Lost as lost:
-                error, pause = faults.unreachable(self._url, lost), 0.0
+                error, pause = faults.unreachable(self._url, lost.reason), 0.0
                 again = not lost.lasting and (request.repeated or not lost.sent)
             except TimeoutError:
                 raise faults.late(until[1]) from None
@@ -231,7 +231,7 @@ class Dialogue:
                     return
                 again, pause = not begun and error.kind in _RETRIED, _told(part)
             except Lost as lost:
-                error, pause = faults.unreachable(self._url, lost), 0.0
+                error, pause = faults.unreachable(self._url, lost.reason), 0.0
                 again = not lost.lasting and not begun
             except TimeoutError:
                 raise faults.late(until[1]) from None

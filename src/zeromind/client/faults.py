@@ -168,9 +168,22 @@ def refused(message: str) -> InvalidInput:
     return InvalidInput(ErrorKind.INVALID_INPUT, message)
 
 
-def unreachable(url: str, reason: object) -> Unavailable:
-    """Nobody answers, to be raised."""
-    return Unavailable(ErrorKind.SHUTTING_DOWN, f"no server answers at {url} ({reason}); start one: zeromind serve")
+def unreachable(url: str, cause: object) -> Unavailable:
+    """Nobody answers, for a reason that is an error or its words; to be raised."""
+    import ssl
+
+    rest = url.partition("://")[2]
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = cause.verify_message
+        text = f"the certificate of {url} is not trusted here ({why}): SSL_CERT_FILE or verify= names the file of one that is"
+    elif isinstance(cause, ssl.SSLError):
+        plain = f": ask {url.partition('s://')[0]}://{rest}" if cause.reason == "WRONG_VERSION_NUMBER" else ""
+        text = f"{url} does not take part in TLS ({cause.reason}){plain}"
+    elif isinstance(cause, ConnectionResetError) and url.startswith("http://"):
+        text = f"{url} ended the connection without an answer; if it uses TLS, ask https://{rest}"
+    else:
+        text = f"no server answers at {url} ({cause}); start one: zeromind serve"
+    return Unavailable(ErrorKind.SHUTTING_DOWN, text)
 
 
 def late(seconds: float) -> DeadlineExceeded:

@@ -48,6 +48,7 @@ class Lost(Exception):  # noqa: N818 - a fact, of which the dialogue makes an er
 
     def __init__(self, reason: object, sent: bool, lasting: bool = False) -> None:
         super().__init__(str(reason))
+        self.reason = reason
         self.sent = sent
         self.lasting = lasting
 
