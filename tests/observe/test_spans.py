@@ -96,14 +96,15 @@ def family(collector, name):
 
 
 @pytest.mark.parametrize(
-    ("route", "path", "body"),
+    "asked",
     [
         ("/model/predict", "/model/predict?id=sum", BODY),
         ("/model/predict", "/model/predict?more=1&id=sum", BODY),
         ("/v2/models/{id}/infer", "/v2/models/sum/infer", OIP),
     ],
 )
-def test_a_clients_trace_goes_through_front_and_worker(collector, thread_server, waiting, route, path, body):
+def test_a_clients_trace_goes_through_front_and_worker(collector, thread_server, waiting, asked):
+    route, path, body = asked
     with thread_server(tasks=TASKS, otlp_endpoint=collector.url, trace_ratio=0) as pool:
         now = time.time()
         answer = pool.post(path, body, headers={**TRACED, "X-Request-Id": "mine", "User-Agent": "test/1"})
