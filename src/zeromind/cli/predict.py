@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from zeromind.cli import settings, suggestions
 
@@ -95,4 +94,6 @@ def _shown(answer: Prediction) -> str:
 
 
 def _is_text(value: Any) -> bool:
+    import numpy as np  # which completion and help do without
+
     return isinstance(value, np.ndarray) and value.dtype.hasobject
