@@ -96,15 +96,10 @@ def test_of_a_pool_with_keys_read_the_key_where_nobody_sees_it(keyed, browser, t
     browser.execute_script("sessionStorage.clear()")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, True, False, [True, None], "null", 'a"b\\c\n\u2028', "😀", [1, -2.5, 1e300], {"true": [False, "x, true"]}],
-    ids=repr,
-)
-def test_json_becomes_the_same_in_python(page, value):
-    text = json.dumps(value, ensure_ascii=False)
-    line = page.module(
-        "trial/question.js", f"new it.Question({{id: 'm', inputs: [{{media: []}}]}}, {{x: {{text: {json.dumps(text)}}}}}).python().line"
-    )
-    (call,) = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "predict"]
-    assert ast.literal_eval(call.args[1]) == {"x": value}
+def test_json_becomes_the_same_in_python(page):
+    values = [None, True, False, [True, None], "null", 'a"b\\c\n\u2028', "😀", [1, -2.5, 1e300], {"true": [False, "x, true"]}]
+    texts = [json.dumps(value, ensure_ascii=False) for value in values]
+    asks = [f"new it.Question({{id: 'm', inputs: [{{media: []}}]}}, {{x: {{text: {json.dumps(text)}}}}}).python().line" for text in texts]
+    for value, line in zip(values, page.module("trial/question.js", f"[{', '.join(asks)}]"), strict=True):
+        (call,) = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "predict"]
+        assert ast.literal_eval(call.args[1]) == {"x": value}
