@@ -150,7 +150,7 @@ def test_no_server_where_one_is_asked(zeromind, shut):
 def test_tls_where_there_is_none_and_none_where_there_is(zeromind, pool, tls_server):
     assert f"ask http://{pool.address}" in zeromind("predict", "sum", "{}", "--url", f"https://{pool.address}")
     assert f"if it uses TLS, ask https://{tls_server}" in zeromind("predict", "sum", "{}", "--url", f"http://{tls_server}")
-    assert "SSL_CERT_FILE=cert.pem" in zeromind("predict", "sum", "{}", "--url", f"https://{tls_server}")
+    assert "SSL_CERT_FILE" in zeromind("predict", "sum", "{}", "--url", f"https://{tls_server}")
 
 
 @pytest.fixture
