@@ -1,5 +1,6 @@
 """Metrics over a real socket, read by Prometheus's own parsers: exact after known traffic, for every wire, with the operator's own."""
 
+import gzip
 import os
 import signal
 
@@ -138,6 +139,13 @@ def test_whoever_asks_for_openmetrics_gets_it(pool):
     for accept in ("*/*", "text/html", "application/openmetrics-text;version=one,"):
         assert pool.get("/metrics", headers={"Accept": accept}).status == 200
     assert pool.get("/metrics").headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_a_page_may_be_compressed(pool):
+    answer = pool.get("/metrics", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert b"zeromind_ready 1.0" in gzip.decompress(answer.data)
+    assert "Content-Encoding" not in pool.get("/metrics").headers
 
 
 def test_tensorflow_servings_path_answers_the_same(pool):

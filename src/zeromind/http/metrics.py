@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from zeromind.access.scope import Scope
+from zeromind.http import compression
 from zeromind.http.handler import Handler
 from zeromind.http.operation import Operation
 from zeromind.observe.metrics import OPENMETRICS
@@ -25,8 +27,12 @@ class Metrics(Handler):
     async def get(self) -> None:
         """The text format of Prometheus, or OpenMetrics for who asks for that; a key for some models sees nothing of the rest."""
         kind, page = await self.engine.view.metrics(self.caller, self.request.headers.get("Accept", ""), self.engine.ready)
+        coding = compression.chosen(self.request.headers.get("Accept-Encoding", ""))
+        if coding:
+            page = await asyncio.to_thread(compression.packed, page, coding)
+            self.set_header("Content-Encoding", coding)
         self.set_header("Content-Type", kind)
-        self.set_header("Vary", "Accept")
+        self.set_header("Vary", "Accept, Accept-Encoding")
         self.finish(page)
 
 
