@@ -102,15 +102,13 @@ def remembered(name: str, source: Mapping[str, Any], remains: Remains | None) ->
 def _interface(interface: Interface | None, source: Mapping[str, Any]) -> dict[str, Any]:
     if interface is None:
         return {"batches": False, "decoupled": False, "parameters": False, "inputs": [], "outputs": []}
-    spec, filters = interface.spec, source
+    inputs, outputs = ({**source.get(f"{side}_filters", {})} for side in ("input", "output"))
     return {
-        "batches": spec.batches,
+        "batches": interface.spec.batches,
         "decoupled": interface.decoupled,
         "parameters": interface.parameters,
-        "inputs": [
-            {**_tensor(one, filters.get("input_filters", {})), "media": list(interface.media.get(one.name, ()))} for one in spec.inputs
-        ],
-        "outputs": [{**_tensor(one, filters.get("output_filters", {})), "labels": _labels(interface, one.name)} for one in spec.outputs],
+        "inputs": [{**_tensor(spec, inputs), "media": list(interface.media.get(spec.name, ()))} for spec in interface.spec.inputs],
+        "outputs": [{**_tensor(spec, outputs), "labels": _labels(interface, spec.name)} for spec in interface.spec.outputs],
     }
 
 
