@@ -99,6 +99,13 @@ def test_big_tensors(client):
     assert client.predict("add", np.empty((0, 2), np.float32)).value.shape == (0,)
 
 
+def test_more_than_the_server_takes(client):
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="16777216"):
+            client.predict("add", np.zeros((2_500_000, 2), np.float32))
+        assert client.predict("add", [1, 2]).value.tolist() == [3]
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "words"),
     [

@@ -36,14 +36,18 @@ class Connection:
         """Whether the server has closed it, or said something that nobody asked for."""
         return bool(self._poll.poll(0))
 
-    def say(self, pieces: list[Bytes], until: float) -> None:
-        """Send a request."""
+    def say(self, pieces: list[Bytes], until: float) -> bool:
+        """Send a request; gives whether all of it was: a server that refuses a big one answers, and listens no longer."""
         first, *rest = pieces
         if sum(map(len, rest)) < _JOINED:
             first, rest = b"".join(pieces), []
-        for piece in (first, *rest):
-            self._sock.settimeout(_left(until))
-            self._sock.sendall(piece)
+        try:
+            for piece in (first, *rest):
+                self._sock.settimeout(_left(until))
+                self._sock.sendall(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
 
     def reader(self) -> Reader:
         """What reads the next answer."""
@@ -89,13 +93,13 @@ class HttpTransport:
         connection = self._take() or self._connect(until)
         reader = connection.reader()
         try:
-            self._say(connection, request, until)
+            whole = self._say(connection, request, until)
             while not reader.done:
                 connection.hear(reader, until)
         except BaseException as error:
             connection.close()
             raise (lost(error, reader) or error) from None
-        if reader.keep and len(self._idle) < _MOST_IDLE and not self._closed:
+        if whole and reader.keep and len(self._idle) < _MOST_IDLE and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()
@@ -133,10 +137,10 @@ class HttpTransport:
         while (connection := self._take()) is not None:
             connection.close()
 
-    def _say(self, connection: Connection, request: Request, until: float) -> None:
+    def _say(self, connection: Connection, request: Request, until: float) -> bool:
         size = sum(map(len, request.pieces))
         first = head(request, self._address.authority, self._address.prefix, self._always, size)
-        connection.say([first, *request.pieces], until)
+        return connection.say([first, *request.pieces], until)
 
     def _take(self) -> Connection | None:
         """A connection that can be used, the last one used first."""
