@@ -16,8 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from zeromind.cli import results, settings, suggestions, unreachable
+from zeromind.cli import results, settings, suggestions
 from zeromind.cli.measuring import Measuring
+from zeromind.client import faults
 from zeromind.client.address import Address
 from zeromind.client.call import Call
 from zeromind.client.load import Plan
@@ -30,6 +31,7 @@ from zeromind.errors import ErrorKind, ZeroMindError
 
 _FIRST_ANSWER_S = 60.0  # a model may still be loading
 _WIDEST = 200
+_MOST_SHOWN = 100
 _MOST_REQUESTS = 10_000_000
 
 
@@ -152,8 +154,11 @@ def _told(address: Address, otherwise: str) -> Iterator[None]:
         raise click.ClickException(
             str(error) + (otherwise if error.kind in (ErrorKind.INVALID_INPUT, ErrorKind.INPUT_SPEC) else "")
         ) from None
-    except (http.client.HTTPException, OSError) as error:
-        raise click.ClickException(unreachable.reason(address.url, error)) from None
+    except OSError as error:
+        raise click.ClickException(faults.unreachable(address.url, error).message) from None
+    except http.client.HTTPException as error:
+        said = "".join(letter for letter in str(error)[:_MOST_SHOWN] if letter.isprintable())
+        raise click.ClickException(f"what answers at {address.url} is no 0Mind server, as it does not speak HTTP: {said}") from None
 
 
 def _measure(measuring: Measuring, plan: Plan, closed: bool, rates: Sequence[float]) -> str:
