@@ -166,6 +166,21 @@ def test_parameters_reach_the_model_with_their_types(client):
     assert again.text("told").tolist() == ["[('flag', 1), ('one', True)]"]
 
 
+def test_the_server_says_what_it_calls_a_request_and_how_long_it_took(connect, pool):
+    client = connect(pool)
+    assert client.predict("add", [1, 2], request_id="mine").request_id == "mine"
+    answer = client.predict("add", [1, 2])
+    assert answer.request_id not in ("", "mine")
+    if "grpc" in connect.kind:
+        assert answer.timing is None
+    else:
+        assert {"queue", "input", "model", "output"} <= answer.timing.keys()
+        assert all(0 <= seconds < 60 for seconds in answer.timing.values())
+    with pytest.raises(InvalidInput) as caught:
+        client.predict("records", {"a": 1}, request_id="theirs")
+    assert caught.value.request_id == "theirs"
+
+
 # --- filters
 
 

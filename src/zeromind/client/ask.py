@@ -57,6 +57,8 @@ class Terms:
 
     def told(self, interface: Interface) -> tuple[str, ...]:
         """The wanted outputs by the model's own names. Raises InvalidInput for one that it has not."""
+        if not self.outputs:
+            return ()
         names = []
         for name in self.outputs:
             spec = find(interface.spec.outputs, name)
@@ -74,5 +76,7 @@ def microseconds(seconds: float) -> int:
 
 def options(terms: Terms, **own: Any) -> tuple[tuple[str, Any], ...]:
     """What a request says beside its tensors: a wire's ``own``, then the caller's parameters."""
+    if not terms.parameters and not terms.priority:
+        return tuple(own.items())
     priority = {"priority": terms.priority} if terms.priority else {}
     return tuple({**own, **priority, **terms.parameters}.items())
