@@ -110,6 +110,14 @@ def test_serve_without_anything_to_serve(run, tmp_path, monkeypatch):
     assert "-c FILE" in text
 
 
+def test_the_console_is_opened_when_that_is_wished(spawn, file, tmp_path, waiting):
+    """With a browser of the environment's, which notes what it is to show."""
+    (tmp_path / "browser").write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/shown"\n')
+    (tmp_path / "browser").chmod(0o755)
+    pool = spawn(["serve", "-c", str(file(SUM)), "--open"], environment={"BROWSER": f"{tmp_path}/browser %s"})
+    waiting(lambda: (tmp_path / "shown").exists() and (tmp_path / "shown").read_text() == f"{pool.url}/console\n")
+
+
 def test_serve_with_both(run, file):
     code, text = run("serve", "double.onnx", "-c", file())
     assert code == 2

@@ -24,8 +24,11 @@ import numpy as np
 class Times:
     side = "input"
 
+    def __init__(self, files, more):
+        self.more = float(files.read(more))
+
     def apply(self, value, spec):
-        return np.array(value, np.float32) * {number}
+        return np.array(value, np.float32) * {number} + self.more
 """
 ADAPTER = """
 from zeromind.adapters.base import Adapter
@@ -55,7 +58,7 @@ handler_folders = ["handlers"]
 id = "skill"
 model_file = "skill.py"
 allow_code = true
-input_filters.x = ["own.Times"]
+input_filters.x = [{ filter = "own.Times", more = "more.txt" }]
 
 [[tasks]]
 id = "number"
@@ -68,6 +71,7 @@ TEXTS = {
     "adapters/numbered.py": ADAPTER.format(number=0),
     "handlers/none.py": "",
     "model.number": "0",
+    "more.txt": "0",
     "pool.toml": POOL,
 }
 
@@ -120,6 +124,8 @@ def test_whatever_a_model_is_made_of_is_loaded_anew_when_it_is_saved(project, sp
     project.gives(8)
     project.save("filters/own.py", FILTER.format(number=3))
     project.gives(10)
+    project.save("more.txt", "0.5")
+    project.gives(10.5)
     assert project.answer("number") == 1
     project.save("model.number", "7")
     project.gives(8, "number")

@@ -26,7 +26,8 @@ _PLACES = (".", "samples")
 def loading(server: Server) -> Text:
     """What is being loaded, in one line."""
     models = [model for model in server.engine.registry.models() if model.life.state is State.LOADING]
-    return Text(f"loading {_listed([model.task.id for model in models])} …" if models else "starting …")
+    stage = f": {models[0].diary.stage}" if len(models) == 1 else ""
+    return Text(f"loading {_listed([model.task.id for model in models])}{stage} …" if models else "starting …")
 
 
 def ready(server: Server, folder: Path) -> Iterator[Text]:

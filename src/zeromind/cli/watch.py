@@ -81,10 +81,13 @@ class Watch:
         before.set()
 
     async def _listen(self, folders: Iterable[Path], recursive: bool, stop: asyncio.Event) -> None:
-        async for changes in awatch(*folders, watch_filter=DefaultFilter(), step=_STEP_MS, stop_event=stop, recursive=recursive):
-            # What is there comes last, and so is what is told: editors leave files of their own beside it.
-            for path in sorted({Path(path) for _, path in changes}, key=lambda path: (path.is_file(), path)):
-                self._see(path)
+        try:
+            async for changes in awatch(*folders, watch_filter=DefaultFilter(), step=_STEP_MS, stop_event=stop, recursive=recursive):
+                # What is there comes last, and so is what is told: editors leave files of their own beside it.
+                for path in sorted({Path(path) for _, path in changes}, key=lambda path: (path.is_file(), path)):
+                    self._see(path)
+        except (OSError, RuntimeError) as error:  # such as a system that follows no more files
+            self._print("✗", "bold red", f"{', '.join(sorted(map(_shown, folders)))} cannot be watched: {error}")
 
     def _see(self, path: Path) -> None:
         if self._configuration is not None and path == self._configuration.parent.resolve() / self._configuration.name:

@@ -89,7 +89,7 @@ def _uses(task: Task) -> Iterator[FilterUse]:
 
 
 def _files(task: Task, engine: Engine) -> Iterator[Path]:
-    """The model's file or folder, and what a skill imports from beside it."""
+    """The model's file or folder, what a skill imports from beside it, and files that its labels and filters name."""
     found = locate(task.model_file, engine.config.roots, trusted=True)
     if found is None:  # it will come back where it was
         yield from (_real(root / task.model_file) for root in (*engine.config.roots, Path.cwd()))
@@ -101,6 +101,17 @@ def _files(task: Task, engine: Engine) -> Iterator[Path]:
             yield link
     if found.suffix == ".py":
         yield from _imported(found)
+    for text in _texts(task):
+        path = locate(text, engine.config.roots, trusted=True)
+        if path is not None and path.is_file():
+            yield path
+
+
+def _texts(task: Task) -> Iterator[str]:
+    """What may be the name of a file: of labels, or in a filter's settings, such as a vocabulary."""
+    for value in (*task.labels.values(), *(setting for use in _uses(task) for setting in use.settings.values())):
+        if isinstance(value, str):
+            yield value
 
 
 def _imported(skill: Path) -> Iterator[Path]:
