@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import grpc
+import zeromind
 from zeromind.cli import commands
 from zeromind.config import pool
 from zeromind.config.options import POOL
@@ -70,6 +71,11 @@ def test_ports_are_those_of_the_pool(configured):
     ports = {port["name"]: port["containerPort"] for port in CONTAINERS["cluster"]["ports"]}
     assert ports == {"http": configured.port, "grpc": configured.port + 1}
     assert {entry["port"] for entry in CLUSTER["Service"]["spec"]["ports"]} == set(ports.values())
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_image_is_of_this_version(name):
+    assert CONTAINERS[name]["image"] == f"zeromind:{zeromind.__version__}"
 
 
 def test_the_service_finds_the_pods():
