@@ -211,6 +211,7 @@ def test_json_is_taken_as_it_is_and_a_bad_value_is_told(bands):
     bands.write("#input-0", '[{"image": "nonsense"}]')
     bands.predict()
     bands.says(".answer [role=alert]", "HTTP 400")
+    assert bands.one(".answer p code").text
     assert "nonsense" in bands.one("pre.curl").text
     bands.write("#input-0", json.dumps([{"image": PIXEL}]))
     bands.predict()

@@ -101,7 +101,12 @@ export class Frame {
     event.preventDefault();
     this.#watch(Math.max(0, Math.min(last, to)));
     const { label, values } = this.#places[this.#watched];
-    say(this.#spoken, `${label}: ${values.map((value, place) => `${this.series[place].name} ${this.#word(value)}`).join(", ")}`);
+    say(this.#spoken, `${label}: ${this.words(values)}`);
+  }
+
+  /** The values of all series, with their names. */
+  words(values) {
+    return values.map((value, place) => `${this.series[place].name} ${this.#word(value)}`).join(", ");
   }
 
   #watch(place) {

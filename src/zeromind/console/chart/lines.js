@@ -59,7 +59,8 @@ export class Lines {
     this.#frame.label(0, `${isMinutes ? span / 60 : span} ${isMinutes ? "min" : "s"} ago`, "start");
     this.#frame.label(width, "now", "end");
     const inView = places.filter(({ x }) => x >= 0);
-    this.#frame.end(inView, latest(inView), inWords(inView, this.#frame.series));
+    const latest = inView[inView.length - 1]?.values ?? [];
+    this.#frame.end(inView, latest, latest.length ? this.#frame.words(latest) : "nothing seen yet");
     return width;
   }
 }
@@ -97,14 +98,4 @@ function areas(places, at, series) {
     });
     return draw("path", { class: `area colour-${colour}`, d: blocks.join("") });
   });
-}
-
-function latest(places) {
-  return places[places.length - 1]?.values ?? [];
-}
-
-function inWords(places, series) {
-  if (!places.length) return "nothing seen yet";
-  const last = latest(places);
-  return series.map(({ name }, index) => `${name} ${last[index] === null ? "none" : Number(last[index].toPrecision(3))}`).join(", ");
 }

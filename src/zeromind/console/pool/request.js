@@ -9,8 +9,10 @@ const ROOT = new URL("../..", import.meta.url);
 const refused = new Map();
 key.addEventListener("change", () => refused.clear());
 
-/** A fault in the pool's own words. */
+/** A fault in the pool's own words; `request` is the id under which its logs know the request. */
 export class Fault extends Error {
+  request = null;
+
   constructor(message, code = null, status = null) {
     super(message);
     this.code = code;
@@ -74,7 +76,9 @@ async function read(response) {
 
 async function refusal(response) {
   const data = await read(response).catch(() => ({}));
-  return faultIn(data, response.status) ?? new Fault(`HTTP ${response.status}`);
+  const fault = faultIn(data, response.status) ?? new Fault(`HTTP ${response.status}`);
+  fault.request = response.headers.get("X-Request-Id");
+  return fault;
 }
 
 /** The fault that an answer tells of, in 0Mind's dialect or another; null if it tells of none. */

@@ -42,7 +42,7 @@ export class Answer {
     this.#outcome(outcome);
     const [name, value] = Object.entries(outcome.result)[0] ?? ["", null];
     const again = button(
-      `${clock(at)} · ${gist(value, this.#spec(name)?.labels)} · ${time(outcome.milliseconds / 1000)}`,
+      `${clock(at)} · ${gist(value, this.#spec(name))} · ${time(outcome.milliseconds / 1000)}`,
       () => this.#outcome(outcome),
       { class: "quiet" },
     );
@@ -74,8 +74,9 @@ export class Answer {
     this.element.hidden = false;
     if (!isSent) this.#lines.replaceChildren();
     const sentence = make("p", { class: "note error", role: "alert" }, `${fault}`);
+    const id = fault.request ? make("p", { class: "dim" }, "In the logs it is request ", make("code", {}, fault.request)) : "";
     if (isAfter) this.#result.append(sentence);
-    else this.#replace(sentence);
+    else this.#replace(sentence, id);
   }
 
   #spec(name) {

@@ -27,8 +27,7 @@ export function output(name, value, spec, chosen) {
     const form = read(value, spec?.labels);
     if (form !== null) views[view] = form;
   }
-  const isColumn = spec?.shape.length === 1 && views.table !== undefined; // one number for each row is no vector
-  const order = Object.keys(views).filter((view) => !(isColumn && view === "bars"));
+  const order = Object.keys(views).filter((view) => !(view === "bars" && isColumn(spec) && views.table));
   const first = order.includes(chosen.get(name)) ? chosen.get(name) : order[0];
   const place = make("div");
   const show = (view) => place.replaceChildren(VIEWS[view].show(views[view]));
@@ -48,10 +47,15 @@ export function output(name, value, spec, chosen) {
 }
 
 /** The gist of a value, in a few characters. */
-export function gist(value, labels) {
-  const rows = rowsOf(value, labels);
+export function gist(value, spec) {
+  const rows = isColumn(spec) ? null : rowsOf(value, spec?.labels);
   const text = rows ? rows.map((row) => best(row).name).join(", ") : (textOf(value) ?? JSON.stringify(value));
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
+
+/** Whether there is one number for each row, which makes no vector. */
+function isColumn(spec) {
+  return spec?.shape.length === 1;
 }
 
 /** A single number, text or truth; null for anything else. */
