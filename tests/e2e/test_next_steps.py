@@ -116,7 +116,7 @@ def test_a_port_that_is_taken(zeromind, tmp_path):
 
 def test_an_address_for_others_without_keys(zeromind, tmp_path):
     (tmp_path / "sum.py").write_text(SUM)
-    assert "zeromind keys add NAME --file keys.json" in zeromind("serve", "sum.py", "--host", "0.0.0.0", "--port", 0)  # noqa: S104
+    assert "zeromind keys add NAME --file keys.json" in zeromind("serve", "sum.py", "--host", "0.0.0.0", "--port", 0)  # noqa: S104 - what is refused
 
 
 def test_a_framework_that_there_is_not(zeromind, models):
