@@ -97,7 +97,8 @@ WRONG = {
     "load_timeout_s": [0, -1, "5", 1e9, None], "drain_s": [-1, "x", 1e9], "confine": ["on", True, None],
     "pre_stop_s": [-1, "x", 1e9], "keys_file": [5, None], "insecure": [1, "true", None], "allowed_hosts": ["a", [1], None],
     "allowed_origins": ["https://a.org", [1], None], "tls_certificate": [5, None], "tls_key": [5, None], "tls_client_ca": [5, None],
-    "audit_file": [5, None], "worker_environment": ["PATH", [1]], "memory_limit_bytes": [-1, "1", 1.5],
+    "audit_file": [5, None], "access_log": [5, None], "log_format": ["xml", 5], "otlp_endpoint": [5, None],
+    "trace_ratio": [-0.1, 1.1, "1", True], "worker_environment": ["PATH", [1]], "memory_limit_bytes": [-1, "1", 1.5],
 }  # fmt: skip
 
 
