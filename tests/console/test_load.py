@@ -105,3 +105,21 @@ def test_what_still_loads_is_cancelled_in_the_list(page, pool):
     page.go("#/models")
     page.one('[data-id="slow"] .deeds button').click()
     page.until(lambda: "slow" not in [model["id"] for model in pool.ask("/info/tasks")["tasks"]], "the load to end")
+
+
+def test_what_is_taken_out_of_the_task_of_a_known_model_is_gone(page, pool):
+    task = {"id": "known", "model_file": "skills/product.py", "output_filters": {"output": ["rounding.RoundFilter"]}, "max_batch_size": 8}
+    pool.ask("/model/load", task)
+    page.go("#/load/known")
+    page.until(lambda: page.all(".filter-row"), "its filter")
+    page.button("Remove").click()
+    page.one("#load [type=submit]").click()
+    page.says("#load-result", "known is loaded anew")
+    assert pool.ask("/info/task?id=known")["output_filters"] == {}
+    assert pool.ask("/info/task?id=known")["max_batch_size"] == 8
+    page.go("#/load")
+    page.go("#/load/known")
+    page.until(lambda: "known" in page.one("#task").get_attribute("value"), "the task")
+    load(page, {"id": "known", "model_file": "skills/product.py"})
+    page.says("#load-result[role=alert]", "'max_batch_size' cannot be taken away")
+    pool.ask("/model/drop?id=known")

@@ -6,7 +6,6 @@ nothing but relative addresses, so that they work behind a proxy's prefix, and n
 
 from __future__ import annotations
 
-import functools
 import shlex
 import zlib
 from collections.abc import Awaitable, Mapping
@@ -113,7 +112,6 @@ class Part(Page):
         """One of them, compressed for whoever takes that; or 404."""
         path = FOLDER / name
         try:
-            written = path.stat().st_mtime_ns
             data = path.read_bytes()
         except OSError:
             raise tornado.web.HTTPError(404) from None
@@ -121,7 +119,7 @@ class Part(Page):
         self.set_header("Vary", "Accept-Encoding")
         if _takes_gzip(self.request.headers.get("Accept-Encoding", "")):
             self.set_header("Content-Encoding", "gzip")
-            data = _packed(name, written)
+            data = _packed(data)
         self.finish(data)
 
 
@@ -146,12 +144,10 @@ def _takes_gzip(accepted: str) -> bool:
     return "gzip" in [coding.strip().lower() for coding in accepted.split(",")]
 
 
-@functools.lru_cache(maxsize=128)
-def _packed(name: str, written: int) -> bytes:
-    """A file that was written at that time, as gzip; the same bytes each time, so that its ETag is the same."""
-    del written
-    deflater = zlib.compressobj(9, wbits=31)
-    return deflater.compress((FOLDER / name).read_bytes()) + deflater.flush()
+def _packed(data: bytes) -> bytes:
+    """The bytes as gzip, without a time in it: the same ones each time, so that the ETag is the same."""
+    deflater = zlib.compressobj(wbits=31)
+    return deflater.compress(data) + deflater.flush()
 
 
 def marked(text: str) -> str:

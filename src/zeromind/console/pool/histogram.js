@@ -2,7 +2,7 @@
 
 /** What was counted between two looks; trailing zeros are left out in both. */
 export function difference(now, before = []) {
-  return now.map((count, place) => count - (before[place] ?? 0));
+  return now.map((count, place) => Math.max(0, count - (before[place] ?? 0)));
 }
 
 /** Lists of counts, added up. */

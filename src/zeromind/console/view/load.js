@@ -3,7 +3,7 @@
 import { button, make, note, notice, say, sendOnCtrlEnter } from "../page/element.js";
 import { link } from "../page/route.js";
 import { bytes } from "../page/words.js";
-import { ask } from "../pool/request.js";
+import { ask, Fault } from "../pool/request.js";
 import { spark, trace } from "../chart/spark.js";
 import { Form } from "./form.js";
 
@@ -116,6 +116,7 @@ export class Load {
   async #done(task) {
     if (this.#known && task?.id === this.#known.id) {
       await this.#pool.reload(this.#id, changes(task, this.#known));
+      this.#known = task;
       return `${this.#id} is loaded anew`;
     }
     const { model_id: id, load_time: seconds, memory_consumed: held } = await this.#pool.load(task);
@@ -155,7 +156,18 @@ export class Load {
   }
 }
 
-/** The keys of a task that differ from those of the known one. */
+/** What is different in a task: keys that are gone become empty. Throws a Fault for one that cannot. */
 function changes(task, known) {
-  return Object.fromEntries(Object.entries(task).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name])));
+  const gone = Object.keys(known).filter((name) => !(name in task));
+  return {
+    ...Object.fromEntries(gone.map((name) => [name, emptied(name, known[name])])),
+    ...Object.fromEntries(Object.entries(task).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name]))),
+  };
+}
+
+function emptied(name, value) {
+  if (Array.isArray(value)) return [];
+  if (typeof value === "object") return {};
+  if (typeof value === "string") return "";
+  throw new Fault(`'${name}' cannot be taken away from a model that is known: give it another value`);
 }
