@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-ALONE = ("bare", "codec", "cold_start", "memory", "neighbour", "shared_memory")
+ALONE = ("bare", "client", "codec", "cold_start", "memory", "neighbour", "shared_memory")
 WITH_WRK = ("adapters", "batching", "transport")
 MOST_S = 60
 
