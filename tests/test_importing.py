@@ -1,4 +1,6 @@
 import collections
+import os
+import py_compile
 import sys
 
 import pytest
@@ -118,3 +120,46 @@ def test_require_does_not_blame_a_package_for_what_that_lacks(write, monkeypatch
     with pytest.raises(ModuleNotFoundError) as caught:
         importing.require("needy_package", "some", "the some adapter")
     assert caught.value.name == "another_missing_package"
+
+
+def test_a_file_is_read_anew_whatever_is_kept_of_it_compiled(write):
+    """Two versions of one second, and as long: what is kept compiled passes for either."""
+    path = write("own.py", "value = 1\n")
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    py_compile.compile(str(path), doraise=True)
+    path.write_text("value = 2\n")
+    os.utime(path, ns=times)
+    assert importing.load_file(path).value == 2
+    assert importing.load_file(path).value == 2
+
+
+def fault(path):
+    """What an adapter would raise for a file."""
+    known = ZeroMindError(ErrorKind.LOAD_FAILED, "it does not load")
+    try:
+        importing.load_file(path)
+    except Exception as error:
+        known.__cause__ = error
+    return known
+
+
+def test_a_traceback_begins_with_the_code_that_is_not_ours(write):
+    told = importing.traced(fault(write("own.py", "def deep():\n    return 1 / 0\n\ndeep()\n")))
+    assert told.startswith("Traceback (most recent call last):\n")
+    frames = [line for line in told.splitlines() if line.startswith("  File")]
+    assert "test_importing.py" in frames[0]
+    assert [frame.split(", ")[1] for frame in frames[-2:]] == ["line 4", "line 2"]
+    assert told.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_of_a_slip_in_writing_it_shows_the_line(write):
+    told = importing.traced(fault(write("own.py", "x = 1\ndef broken(:\n")))
+    assert 'own.py", line 2' in told
+    assert "SyntaxError" in told
+
+
+def test_a_fault_that_nobody_elses_code_caused_has_no_traceback():
+    assert importing.traced(ZeroMindError(ErrorKind.MODEL_FILE, "gone")) == ""
+    known = ZeroMindError(ErrorKind.LOAD_FAILED, "it fails")
+    known.trace = "as it came"
+    assert importing.traced(known) == "as it came"

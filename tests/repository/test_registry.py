@@ -340,3 +340,51 @@ def test_only_the_operators_word_allows_code(pool, trusted, word, allowed):
 
     (result,) = pool(body, code_roots=[])
     assert (kind(result) is ErrorKind.CODE_NOT_ALLOWED) is not allowed
+
+
+def test_a_model_is_loaded_anew_from_its_files_beside_the_one_that_serves(pool, tmp_path):
+    (tmp_path / "skill.py").write_text("def predict(x: float) -> float:\n    return x\n")
+    task = {"id": "skill", "model_file": str(tmp_path / "skill.py"), "allow_code": True}
+
+    async def body(registry):
+        old = await registry.load(task, trusted=True)
+        (tmp_path / "skill.py").write_text("def predict(a: float, b: float) -> float:\n    return a + b\n")
+        new = await registry.reload("skill")
+        assert registry.get("skill") is new is not old
+        assert [spec.name for spec in new.interface.spec.inputs] == ["a", "b"]
+        (tmp_path / "skill.py").write_text("import none_such\n")
+        with pytest.raises(ZeroMindError) as caught:
+            await registry.reload("skill")
+        assert caught.value.kind is ErrorKind.MISSING_PACKAGE
+        assert 'skill.py", line 1' in caught.value.trace
+        assert registry.get("skill") is new
+        assert new.serves
+        assert new.diary.fault.error.kind is ErrorKind.MISSING_PACKAGE
+
+    pool(body)
+
+
+def test_what_was_dropped_or_never_was_is_not_loaded_anew(pool):
+    async def body(registry):
+        await registry.load(SUM, trusted=False)
+        await registry.drop("sum")
+        for name in ("sum", "none"):
+            with pytest.raises(ZeroMindError) as caught:
+                await registry.reload(name)
+            assert caught.value.kind is ErrorKind.MODEL_NOT_FOUND
+
+    pool(body, tasks=[{**SUM, "id": "none"}])
+
+
+def test_what_failed_at_the_start_is_loaded_once_it_can_be(pool, tmp_path):
+    task = {"id": "late", "model_file": str(tmp_path / "late.py"), "allow_code": True}
+
+    async def body(registry):
+        registry.note_failure(task, True, ZeroMindError(ErrorKind.MODEL_FILE, "gone"))
+        with pytest.raises(ZeroMindError, match=r"late\.py"):
+            await registry.reload("late")
+        (tmp_path / "late.py").write_text("def predict(x: float) -> float:\n    return x\n")
+        assert (await registry.reload("late")).serves
+        assert registry.failed == {}
+
+    pool(body, tasks=[task])

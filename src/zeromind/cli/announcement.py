@@ -51,10 +51,13 @@ def traceback(error: ZeroMindError) -> Text:
 
 
 def curl(server: Server, model: Model, folder: Path) -> str:
-    """A command line that asks a model."""
+    """A command line that asks a model; where that would be too long, what it takes."""
     interface = model.interface
     assert interface is not None, "it serves"  # noqa: S101 - a fault of the caller
+    url = f"{server.url}/model/predict?id={quote(model.task.id)}"
     words = ["curl"]
+    if not example.takes_picture(interface) and not example.is_whole(_body(model, interface)):
+        return f"POST {_body(model, interface)} as application/json to {url}"
     if example.takes_picture(interface):
         picture = _picture(folder)
         words += ["--data-binary", f"@{picture}", "-H", f"Content-Type: image/{'png' if picture.endswith('.png') else 'jpeg'}"]
@@ -62,7 +65,7 @@ def curl(server: Server, model: Model, folder: Path) -> str:
         words += ["-d", _body(model, interface), "-H", "Content-Type: application/json"]
     if server.config.keys_file:
         words += ["-H", "Authorization: Bearer $ZEROMIND_KEY"]
-    line = shlex.join([*words, f"{server.url}/model/predict?id={quote(model.task.id)}"])
+    line = shlex.join([*words, url])
     return line.replace("'Authorization: Bearer $ZEROMIND_KEY'", '"Authorization: Bearer $ZEROMIND_KEY"')
 
 
