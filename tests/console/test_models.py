@@ -35,6 +35,7 @@ def test_requests_show_as_a_rate_a_latency_and_a_line(page, pool):
         pool.ask("/model/predict?id=fragile", {"x": [1]})
     page.until(lambda: page.one(f"{row('fragile')} .tail").text.split()[-1] in ("ms", "µs"), "a latency")
     assert page.one(f"{row('fragile')} .rate").text.endswith("/s")
+    page.until(lambda: page.one("#sum").text.count(" · ") == 2, "the sum of all")
     page.until(lambda: page.one(f"{row('fragile')} .spark path").get_attribute("d").startswith("M"), "a line")
 
 

@@ -40,6 +40,7 @@ export class Models {
       ),
     ),
   );
+  #sum = make("span", { class: "dim", id: "sum" });
   #none = make("p", { id: "none", class: "note", hidden: true });
   #result = notice();
   #choice = make("select", { id: "tried", "aria-label": "The model to try", onchange: () => this.choose(this.#choice.value) });
@@ -59,6 +60,7 @@ export class Models {
           "div",
           { class: "row title" },
           make("h1", { id: "models-title", tabindex: -1 }, "Models"),
+          this.#sum,
           this.#filter,
           make("span", { class: "end" }, make("a", { class: "button", href: link("load") }, "Load a model …")),
         ),
@@ -141,6 +143,10 @@ export class Models {
   #move() {
     if (!this.element.isConnected) return;
     for (const [id, row] of this.#rows) row.move(this.#activity.points(id), this.#activity.bounds, this.#activity.time);
+    const { models } = this.#pool;
+    const held = models.reduce((all, model) => all + model.memory, 0);
+    const asked = models.reduce((all, { id }) => all + (recentRate(this.#activity.points(id), this.#activity.time) ?? 0), 0);
+    say(this.#sum, models.length ? `${several(models.length, "model")} · ${rate(asked)} · ${bytes(held)}` : "");
   }
 
   async #reload(id) {
@@ -214,9 +220,8 @@ class Row {
 
   move(points, bounds, now) {
     const recent = points.filter((point) => point.time > now - SPAN_S);
-    const last = recent.filter((point) => point.time > now - RATE_S);
-    const seconds = last.reduce((all, point) => all + point.seconds, 0);
-    say(this.#cells.rate, seconds ? rate(last.reduce((all, point) => all + point.requests, 0) / seconds) : "–");
+    const asked = recentRate(points, now);
+    say(this.#cells.rate, asked === null ? "–" : rate(asked));
     const tail = quantile(sum(recent.map((point) => point.stages.request?.counts ?? [])), bounds, 0.95);
     say(this.#cells.tail, tail === null ? "–" : time(tail));
     trace(
@@ -226,6 +231,13 @@ class Row {
       SPAN_S,
     );
   }
+}
+
+/** Requests for each of the last seconds; null where nothing is known of them. */
+function recentRate(points, now) {
+  const last = points.filter((point) => point.time > now - RATE_S);
+  const seconds = last.reduce((all, point) => all + point.seconds, 0);
+  return seconds ? last.reduce((all, point) => all + point.requests, 0) / seconds : null;
 }
 
 /** The state of a model with its colour, and what one that loads is doing. */
