@@ -243,6 +243,15 @@ def test_check_names_the_key_of_what_is_wrong(run, file, tasks, words):
     assert words in text
 
 
+def test_check_names_the_line_of_what_is_wrong_in_toml(run, tmp_path):
+    text = 'id = 1\n[[tasks]]\nid = "a"\nmodel_file = "sum.py"\n\n[[tasks]]\nid = "b"\nmodel_file = "none.py"\n\n[[tasks]]\nid = "c"\n'
+    (tmp_path / "pool.toml").write_text(text + 'allow_code = true\nmodel_file = "sum.py"\n[tasks.input_filters]\nx = ["no.Such"]\n')
+    code, told = run("check", "-c", tmp_path / "pool.toml")
+    assert code == 1
+    for words in ("tasks[0].allow_code: ", "line 2)", "tasks[1].model_file: ", "line 8)", "tasks[2].input_filters", "line 14)"):
+        assert words in told
+
+
 def test_check_of_handlers(run, file, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "bad.py").write_text("import none_such")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from zeromind.access.guard import Guard
 from zeromind.cli import settings
+from zeromind.config.file import File
 from zeromind.config.pool import PoolConfig
 from zeromind.config.task import Task
 from zeromind.errors import ConfigError, ErrorKind, ZeroMindError
@@ -23,6 +26,7 @@ from zeromind.repository.model import Model
 from zeromind.repository.registry import Registry
 
 _console = Console(highlight=False)
+_OF_A_TASK = re.compile(r"tasks\[(\d+)\]\.?(\w*)")
 
 
 @click.command()
@@ -40,8 +44,11 @@ def check(file: Path | None) -> None:
     config = settings.read(file, {})
     _tell_confinement(config)
     problems = [*_guards(config), *_handlers(config), *asyncio.run(_tasks(config))]
+    written = File.read(file)
     for key, message in problems:
-        _console.print(f"[bold red]✗[/] {key}: {message}", soft_wrap=True)
+        task = _OF_A_TASK.match(key)
+        line = written.line_in_task(int(task[1]), task[2]) if task else written.line(key)
+        _console.print(Text.assemble(("✗ ", "bold red"), f"{key}: {message}", f" ({file}, line {line})" if line else ""), soft_wrap=True)
     if problems:
         raise SystemExit(1)
     _console.print(f"[bold green]✓[/] {file} is fine: {len(config.tasks)} tasks loaded")

@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 _MOST_BYTES = 16 << 20
+_TASK = re.compile(r"^[ \t]*\[\[[ \t]*tasks[ \t]*\]\]", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,9 +47,20 @@ class File:
 
     def line(self, key: str) -> int:
         """The line of the first place that sets a key, from 1; 0 where none is found."""
+        return self._line(key, 0, len(self.text))
+
+    def line_in_task(self, number: int, key: str) -> int:
+        """The line of a key of a task, counted from 0, or of the task where that has no such key; 0 of one that is not in TOML's form."""
+        heads = [found.start() for found in _TASK.finditer(self.text)]
+        if number >= len(heads):
+            return 0
+        begin, end = [*heads, len(self.text)][number : number + 2]
+        return (key and self._line(key, begin, end)) or self.text.count("\n", 0, begin) + 1
+
+    def _line(self, key: str, begin: int, end: int) -> int:
         name = re.escape(key)
-        place = rf'^\s*(?:\[+\s*["\']?{name}["\']?\s*\]+|["\']?{name}["\']?\s*[=.])|"{name}"\s*:'
-        found = re.search(place, self.text, re.MULTILINE)
+        place = rf'^\s*(?:\[+\s*(?:tasks\.)?["\']?{name}["\']?\s*\]+|["\']?{name}["\']?\s*[=.])|"{name}"\s*:'
+        found = re.compile(place, re.MULTILINE).search(self.text, begin, end)
         return self.text.count("\n", 0, found.end()) + 1 if found else 0
 
 
