@@ -141,7 +141,7 @@ class Engine:
             else:
                 if timed is not None:
                     work = submitted.work(answer.run)
-                    timed(max(0.0, work.begun - submitted.since), work)
+                    timed(max(0.0, work[0] - submitted.since), work)
                 future.set_result(answer.copy())
 
         submitted = self.submit(model_id, decode, reply, nbytes=nbytes)

@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
             if ran is not None:
                 submitted, run = ran
                 call.work = submitted.work(run)
-                call.waited_s = max(0.0, call.work.begun - submitted.since)
+                call.waited_s = max(0.0, call.work[0] - submitted.since)
         if isinstance(outcome, Exception):
             self._fail(call, outcome)
         elif not self._over and call.stream_id in self._http2.calls:

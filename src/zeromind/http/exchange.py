@@ -77,6 +77,13 @@ class Asked(Protocol):
     request_id: bytes
 
 
+class Told(Protocol):
+    """Who is told of answers, as ``http.trail`` has it."""
+
+    def answered(self, exchange: Exchange, status: int, received: int) -> None:
+        """An answer is complete."""
+
+
 class Place(Protocol):
     """What the connections of a listener share, as ``http.site`` has it."""
 
@@ -87,7 +94,7 @@ class Place(Protocol):
         """Gives their next."""
 
     @property
-    def trail(self) -> object | None:
+    def trail(self) -> Told | None:
         """Who is told of each answer, if somebody is."""
 
 
@@ -121,16 +128,14 @@ class Exchange(httputil.HTTPConnection):
     # What every request looks at is the instance's: looked up here it takes thrice as long.
     body_timeout: float | None = None
     max_body_bytes = 0
-    read_finished = write_finished = False
-    started = False
-    """Whether any of the answer has been written."""
+    read_finished = False
     handed = False
     """Whether the application has been told that the request is complete."""
     close_callback: Callable[[], None] | None = None
     began = 0.0
     """When its head had come, on the monotonic clock, if somebody is told of it; what follows is for them."""
     status = 0
-    """Of the answer, once it has begun."""
+    """Of the answer, once it has begun; 0 while nothing of it has been written."""
     sent = 0
     """Bytes of the answer's body so far."""
     who = ""
@@ -203,7 +208,11 @@ class Exchange(httputil.HTTPConnection):
         """The socket, as a stream of Tornado's, for another protocol; HTTP ends here. Raises StreamClosedError without a client."""
         if self._wire is None:
             raise StreamClosedError
-        return self._wire.detach(self._upgrade)
+        trail = self._wire.site.trail
+        stream = self._wire.detach(self._upgrade)
+        if trail is not None:
+            trail.answered(self, 101, 0)
+        return stream
 
     def cut(self) -> None:
         """Forget the connection: later writes fail with StreamClosedError."""
@@ -222,7 +231,6 @@ class Exchange(httputil.HTTPConnection):
         wire = self._wire
         if wire is None:
             return
-        self.started = self.write_finished = True
         self.status, self.sent, head = code, len(body), self.head
         if self.also:
             fields = self.also + fields
@@ -273,11 +281,10 @@ class Exchange(httputil.HTTPConnection):
         if not len(lines) + 2 == text.count("\n") == text.count("\r"):
             raise ValueError("a field of the answer contains CR or LF")
         head = text.encode("latin1")
-        if code >= 200 or code == 101:
+        if code >= 200 or code == 101:  # the others come before the answer
             own = b"" if "X-Request-Id" in fields else b"X-Request-Id: %b\r\n" % self.request_id
             head = b"%b%b%b\r\n" % (head[:-2], own, self.also)
-            self.status = code
-        self.started = self.started or code >= 200
+            self.status = min(code, 999)
         if code == 101:
             self._upgrade = head
         elif not chunk:
@@ -295,7 +302,6 @@ class Exchange(httputil.HTTPConnection):
         wire = self._wire
         if wire is None:
             return closed()
-        self.started = True
         if chunk:
             wire.send(self._body(chunk))
         return wire.drained
@@ -303,7 +309,6 @@ class Exchange(httputil.HTTPConnection):
     def finish(self) -> None:
         """End the answer. Raises HTTPOutputError when Content-Length promised more."""
         wire = self._wire
-        self.write_finished = True
         if wire is None:
             return
         if self._upgrade:

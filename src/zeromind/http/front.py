@@ -106,8 +106,9 @@ class Front(httputil.HTTPServerConnectionDelegate):
 
     def note(self, run: Run, work: Work) -> None:
         """Another run has answered requests."""
-        self.run, self.begun, self.work = run, work.begun, work
-        self.work_field = timing.WORK % (1e3 * work.input_s, 1e3 * work.model_s, 1e3 * work.output_s)
+        self.run, self.work = run, work
+        self.begun, input_s, model_s, output_s, _, _ = work
+        self.work_field = timing.WORK % (1e3 * input_s, 1e3 * model_s, 1e3 * output_s)
 
     def _trusted(self, headers: httputil.HTTPHeaders, model: str) -> str | None:
         """As whose every prediction with this head may be answered, until what allows it changes; None if it may not."""

@@ -32,7 +32,7 @@ from zeromind.http.entrance import asked_by
 from zeromind.http.exchange import Exchange
 from zeromind.http.operation import ZEROMIND, Dialect, Operation
 from zeromind.limits import JSON
-from zeromind.observe import incident
+from zeromind.observe import incident, timing
 from zeromind.observe.timing import Work
 from zeromind.tensors import InferRequest, InferResponse, Interface
 
@@ -142,7 +142,7 @@ class Handler(tornado.web.RequestHandler):
 
     def _timed(self, waited_s: float, work: Work) -> None:
         self.exchange.waited_s, self.exchange.work = waited_s, work
-        self.set_header("Server-Timing", work.field(waited_s))
+        self.set_header("Server-Timing", timing.field(waited_s, work))
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
         """What some work gives, which ends when the client leaves."""

@@ -142,18 +142,16 @@ class Site:
                 self.trail.refused(refused.status, address, request_id)
             return request_id
         if self.trail is not None:
-            exchange.status = exchange.status or refused.status
             exchange.fault = exchange.fault or refused
-            self.trail.answered(exchange, received)
+            self.trail.answered(exchange, exchange.status or refused.status, received)
         return exchange.request_id
 
     def left(self, exchange: Exchange | None, received: int) -> None:
         """A client has gone before its request was answered in full."""
         if exchange is not None:
             self.answers[LEFT] += 1
-        if exchange is not None and self.trail is not None:
-            exchange.status = exchange.status or LEFT
-            self.trail.answered(exchange, received)
+            if self.trail is not None:
+                self.trail.answered(exchange, exchange.status or LEFT, received)
 
     def forget(self) -> None:
         """Have every head read, and decided over, anew."""

@@ -22,7 +22,7 @@ class Trail:
         self._access = access
         self._spans = spans
 
-    def answered(self, exchange: Exchange, received: int) -> None:
+    def answered(self, exchange: Exchange, status: int, received: int) -> None:
         """The answer of a request is complete, or will never be; ``received`` bytes of its body have come."""
         now = time.monotonic()
         head = exchange.head
@@ -32,12 +32,12 @@ class Trail:
             name = head.request_id or exchange.number
             self._access.note(
                 (
-                    exchange.began, now, exchange.context.remote_ip, exchange.who, head.start_line, exchange.status, exchange.model,
+                    exchange.began, now, exchange.context.remote_ip, exchange.who, head.start_line, status, exchange.model,
                     received, exchange.sent, name, exchange.waited_s, exchange.work,
                 )
             )  # fmt: skip
         if self._spans is not None and self._spans.wants(head.fields.get("Traceparent", "")):
-            self._spans.record(_served(exchange, now, received))
+            self._spans.record(_served(exchange, status, now, received))
         exchange.work = exchange.fault = None  # which knows the exchange, by way of its traceback
 
     def refused(self, status: int, address: str, request_id: bytes) -> None:
@@ -47,10 +47,10 @@ class Trail:
             self._access.note(Line(now, now, address, status=status, request_id=request_id))
 
 
-def _served(exchange: Exchange, ended: float, received: int) -> Served:
+def _served(exchange: Exchange, status: int, ended: float, received: int) -> Served:
     """A request as a trace has it (opentelemetry.io/docs/specs/semconv/http/http-spans)."""
     method, target, version = exchange.start_line
-    fields, route, status = exchange.head.fields, exchange.route, exchange.status
+    fields, route = exchange.head.fields, exchange.route
     shown = method if method in _METHODS else "_OTHER"
     path, separator, query = target.partition("?")
     attributes: dict[str, Any] = {
@@ -72,13 +72,13 @@ def _served(exchange: Exchange, ended: float, received: int) -> Served:
         "zeromind.model": exchange.model,
     }
     attributes |= {name: value for name, value in more.items() if value}
-    failed = "client_left" if status == LEFT else _kind(exchange) if status >= 500 else ""
+    failed = "client_left" if status == LEFT else _kind(exchange.fault, status) if status >= 500 else ""
     parent = {name: fields[field] for name, field in (("traceparent", "Traceparent"), ("tracestate", "Tracestate")) if field in fields}
     name = f"{shown} {route}" if route else shown
     return Served(name, exchange.began, ended, attributes, parent, failed, exchange.fault, exchange.model, exchange.waited_s, exchange.work)
 
 
-def _kind(exchange: Exchange) -> str:
+def _kind(fault: BaseException | None, status: int) -> str:
     """Why a request failed, in a word."""
-    kind = getattr(exchange.fault, "kind", None)
-    return kind.name if kind is not None else str(exchange.status)
+    kind = getattr(fault, "kind", None)
+    return str(status) if kind is None else kind.name

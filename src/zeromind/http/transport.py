@@ -128,7 +128,7 @@ class HTTPProtocol(asyncio.Protocol):
             return
         site.answers[exchange.status] += 1
         if site.trail is not None:
-            site.trail.answered(exchange, self._inbox.parser.received)
+            site.trail.answered(exchange, exchange.status, self._inbox.parser.received)
         self._release()
         if exchange.read_finished and exchange.keep_alive:  # also while draining: an answer that did not say so is not the last
             if self.drained is site.done:
@@ -287,7 +287,7 @@ class HTTPProtocol(asyncio.Protocol):
             self._read_body(exchange)
             return
         self._set_deadline()
-        if inbox.parser.expects_continue and not exchange.started and not inbox.data:
+        if inbox.parser.expects_continue and not exchange.status and not inbox.data:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self, exchange: Exchange) -> None:
@@ -378,7 +378,7 @@ class HTTPProtocol(asyncio.Protocol):
         self._forsake()
         if self.ending:
             return
-        if exchange is not None and exchange.started:
+        if exchange is not None and exchange.status:
             self._end(linger=False)
             return
         bodiless = self._inbox.startswith(b"HEAD ") if exchange is None else exchange.start_line.method == "HEAD"

@@ -100,15 +100,16 @@ class Spans:
 
     def _stages(self, parent: Any, served: Served, work: Work, offset_ns: int) -> None:
         attributes: dict[str, Any] = {"zeromind.model": served.model}
-        worker = {**attributes, "zeromind.batch_size": work.rows, "process.pid": work.worker.pid or os.getpid()}
-        at = work.begun - served.waited_s
-        stages = ("queue", served.waited_s), ("input", work.input_s), ("model", work.model_s), ("output", work.output_s)
+        begun, input_s, model_s, output_s, rows, worker = work
+        ran = {**attributes, "zeromind.batch_size": rows, "process.pid": worker.pid or os.getpid()}
+        at = begun - served.waited_s
+        stages = ("queue", served.waited_s), ("input", input_s), ("model", model_s), ("output", output_s)
         for name, seconds in stages:
             begun = _ns(at, offset_ns)
             span = self._tracer.start_span(name, parent, attributes=attributes, start_time=begun)
             at += seconds
             span.end(_ns(at, offset_ns))
-            attributes = worker
+            attributes = ran
 
     def close(self) -> None:
         """Send what waits, within seconds."""

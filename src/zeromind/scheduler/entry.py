@@ -43,7 +43,7 @@ class Entry(Waiting):
         assert batch is not None, "it is being answered"  # noqa: S101 - a fault of ours
         rows, infer_s, input_s, output_s = run
         input_s += batch.handed_s
-        return Work(batch.arrived - input_s - infer_s - output_s, input_s, infer_s, output_s, rows, batch.lane.worker)
+        return batch.arrived - input_s - infer_s - output_s, input_s, infer_s, output_s, rows, batch.lane.worker
 
     def settle(self, answer: Answer) -> None:
         """Give the answer, or the last of them, if none was given yet."""
