@@ -218,7 +218,7 @@ def verdict(key, scope, filtered):
         return "passes"
     if key == "expired":
         return 401
-    if scope is Scope.ANY or key in ("all", scope.value):
+    if scope is Scope.ANY or key in ("all", *scope.value.split(" or ")):
         return "passes"
     granted = filtered if key == "elsewhere" else key.startswith("not-") and key != f"not-{scope.value}"
     return "passes" if granted else 403

@@ -20,6 +20,9 @@ def test_keys(connect, serve, tmp_path):
             with pytest.raises(Unauthenticated) as caught:
                 connect(pool, key=key).models()
             assert caught.value.status in (16, 401)
+        assert connect(pool, key=keys.texts["predict"]).predict("add", [1, 2]).value.tolist() == [3]
+        with pytest.raises(PermissionDenied):
+            connect(pool, key=keys.texts["predict"]).models()
         with pytest.raises(PermissionDenied):
             connect(pool, key=keys.texts["read"]).predict("add", [1, 2])
         with pytest.raises(PermissionDenied):

@@ -10,10 +10,14 @@ from zeromind.errors import ErrorKind, ZeroMindError
 
 
 class Scope(enum.Enum):
-    """What a route or a method needs of a key. ``OPEN`` needs none, ``ANY`` any that is valid; the others are what keys have."""
+    """What a route or a method needs of a key. ``OPEN`` needs none, ``ANY`` any that is valid; the last three are what keys have.
+
+    ``DESCRIBE`` needs one of two: who may ask a model has to know what it takes.
+    """
 
     OPEN = "open"
     ANY = "any"
+    DESCRIBE = "predict or read"
     PREDICT = "predict"
     READ = "read"
     MANAGE = "manage"
@@ -21,6 +25,7 @@ class Scope(enum.Enum):
 
 GRANTED = (Scope.PREDICT, Scope.READ, Scope.MANAGE)
 """Those that a key can have."""
+_DESCRIBING = (Scope.PREDICT, Scope.READ)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Caller:
 
     def check_scope(self, scope: Scope) -> None:
         """Raise UNAUTHENTICATED for nobody, PERMISSION_DENIED for a key that has not this scope."""
-        if scope is Scope.OPEN or scope in self.scopes:
+        if scope is Scope.OPEN or scope in self.scopes or (scope is Scope.DESCRIBE and not self.scopes.isdisjoint(_DESCRIBING)):
             return
         if Scope.ANY not in self.scopes:
             raise ZeroMindError(ErrorKind.UNAUTHENTICATED, NO_KEY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,15 +37,8 @@ class GrpcTransport:
 
     async def open(self, request: Request, seconds: float) -> Responses:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
-        call = self._opened().stream_stream(request.target)(timeout=seconds, metadata=(*self._always, *request.fields))
-        try:
-            with contextlib.suppress(grpc.aio.AioRpcError):  # which the first part will be, too
-                await call.write(b"".join(request.pieces))
-                await call.done_writing()
-        except BaseException:
-            call.cancel()
-            raise
-        return Responses(call)
+        method = self._opened().stream_stream(request.target)
+        return Responses(method(iter((b"".join(request.pieces),)), timeout=seconds, metadata=(*self._always, *request.fields)))
 
     async def receive(self, source: Responses, seconds: float) -> bytes | Reply | None:
         """The next part, before the call's own deadline."""

@@ -40,6 +40,6 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
                 raise
             raise oip_fault.not_available(request.name, request.version) from None
 
-    rpcs.in_time("ModelMetadata", metadata, Need(Scope.READ, ("name",)))
-    rpcs.in_time("ModelConfig", config, Need(Scope.READ, ("name",)))
+    rpcs.in_time("ModelMetadata", metadata, Need(Scope.DESCRIBE, ("name",)))
+    rpcs.in_time("ModelConfig", config, Need(Scope.DESCRIBE, ("name",)))
     rpcs.at_once("ModelStatistics", statistics, Need(Scope.READ, ("name",), some=True))

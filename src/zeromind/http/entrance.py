@@ -17,7 +17,7 @@ from zeromind.errors import ZeroMindError
 from zeromind.http.exchange import Exchange
 
 _REFUSED = (401, 403)
-_HARMLESS = (Scope.OPEN, Scope.ANY, Scope.READ)
+_HARMLESS = (Scope.OPEN, Scope.ANY, Scope.DESCRIBE, Scope.READ)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NAMES = ("id", "model")
 """What a model is called in routes."""

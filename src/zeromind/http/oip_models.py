@@ -63,7 +63,7 @@ class ModelMetadata(OipHandler):
     route = MODEL
     shown = SHOWN
     summary = "The inputs and outputs of a model; `?filters=off`: without its filters. Waits for a model that is loading."
-    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.DESCRIBE}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelMetadata"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:
@@ -79,7 +79,7 @@ class ModelConfig(OipHandler):
     route = f"{MODEL}/config"
     shown = f"{SHOWN}/config"
     summary = "The configuration of a model in the form of Triton's ModelConfig; `?filters=off`: without its filters."
-    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.DESCRIBE}
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation(json("ModelConfig"), FILTERS, faults=FINDING)}
 
     async def get(self, model_id: str, version: str | None) -> None:

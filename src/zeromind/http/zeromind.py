@@ -107,7 +107,7 @@ class ModelInfo(Handler):
 
     route = "/model/info"
     summary = "The inputs and outputs of the model `id`."
-    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.READ}
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.DESCRIBE, "POST": Scope.DESCRIBE}
     operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(_BOTH, Operation(json("Interface"), _ID, faults=FINDING))
 
     async def get(self) -> None:
