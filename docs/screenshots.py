@@ -51,11 +51,11 @@ POOL = {
     "tasks": [
         {
             "id": "digits",
-            "model_file": str(ROOT / "models/mnist_cnn_model.keras"),
+            "model_file": "models/mnist_cnn_model.keras",
             "input_filters": {"conv2d_1_input:0": ["image.ImageFilter"]},
         },
-        {"id": "mood", "model_file": str(ROOT / "examples/skill.py"), "allow_code": True, "instances": 2},
-        {"id": "countdown", "model_file": str(ROOT / "examples/countdown.py"), "allow_code": True},
+        {"id": "mood", "model_file": "examples/skill.py", "allow_code": True, "instances": 2},
+        {"id": "countdown", "model_file": "examples/countdown.py", "allow_code": True},
     ],
 }
 
@@ -103,7 +103,9 @@ class Camera:
         self.driver.execute_script("scrollTo(0, 0); document.activeElement.blur()")
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
         file = DOCS / f"{name}.png"
-        Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB").save(file, optimize=True)
+        picture = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+        # 256 colours are enough for a page, and make a third of the bytes.
+        picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(file, optimize=True)
         print(f"{file.name}: {file.stat().st_size // 1000} kB")
 
 
@@ -118,6 +120,7 @@ def take(camera: Camera) -> None:
     time.sleep(3)
     camera.shoot("console")
 
+    camera.screen(1280, 1080)
     camera.go("#/model/digits")
     with asking(camera.url, "digits", "120,350,700,250"):
         time.sleep(52)
@@ -157,6 +160,9 @@ def asking(url: str, model: str, rates: str) -> Iterator[None]:
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """A pool, and its address."""
+    for file in ("models/mnist_cnn_model.keras", "examples/skill.py", "examples/countdown.py"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
     (folder / "pool.json").write_text(json.dumps(POOL))
     (folder / "large.py").write_text(SLOW)
     command = [sys.executable, "-m", "zeromind", "-c", "pool.json"]
