@@ -23,7 +23,7 @@ _FIRST_PAUSE_S = 0.1
 _MOST_PAUSE_S = 5.0
 _LOOK_S = 0.05  # between two looks whether a model has gone
 _RETRIED = frozenset({ErrorKind.BUSY, ErrorKind.SHUTTING_DOWN, ErrorKind.MODEL_UNAVAILABLE})
-_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+_UNREADABLE = (Garbled, ZeroMindError, ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
 class Parts(Protocol):
@@ -191,7 +191,7 @@ class Dialogue:
                 reply: Reply = yield Send(request, self._left(until))
                 error = self._wire.fault(reply)
                 if error is None:
-                    return question.read(reply)
+                    return self._meaning(question, reply)
                 again = request.repeated and error.kind in _RETRIED
                 pause = _told(reply)
             except Lost as lost:
@@ -199,12 +199,26 @@ class Dialogue:
                 again = not lost.lasting and (request.repeated or not lost.sent)
             except TimeoutError:
                 raise faults.late(until[1]) from None
-            except (Garbled, ZeroMindError, *_UNREADABLE) as strange:
-                if isinstance(strange, ClientError):
-                    raise
-                raise faults.strange(self._url, strange) from None
+            except Garbled as garbled:
+                raise faults.strange(self._url, garbled) from None
             yield from self._again(error, again and left > 0, max(pause, next(pauses)), until)
             left -= 1
+
+    def _meaning(self, question: Question[T], reply: Reply) -> T:
+        """What a good answer says. Raises ServerFailed for one that cannot be read."""
+        try:
+            return question.read(reply)
+        except _UNREADABLE as strange:
+            raise faults.strange(self._url, strange) from None
+
+    def _responses(self, parts: Parts, data: bytes) -> Iterator[Prediction]:
+        """What a part of an answer says. Raises likewise, and the fault that one says."""
+        try:
+            yield from parts.feed(data)
+        except ClientError:
+            raise
+        except _UNREADABLE as strange:
+            raise faults.strange(self._url, strange) from None
 
     def _again(self, error: ClientError, again: bool, pause: float, until: tuple[float, float]) -> Steps[None]:
         """Wait, before something is tried again. Raises the error, if it shall not be, or there is no time for it."""
@@ -225,7 +239,7 @@ class Dialogue:
                         error = self._wire.fault(part) or faults.strange(self._url, "it answers no stream")
                         break
                     begun = True
-                    for response in parts.feed(part):
+                    for response in self._responses(parts, part):
                         yield Deliver(response)
                 else:
                     return
@@ -235,10 +249,8 @@ class Dialogue:
                 again = not lost.lasting and not begun
             except TimeoutError:
                 raise faults.late(until[1]) from None
-            except (Garbled, ZeroMindError, *_UNREADABLE) as strange:
-                if isinstance(strange, ClientError):
-                    raise
-                raise faults.strange(self._url, strange) from None
+            except Garbled as garbled:
+                raise faults.strange(self._url, garbled) from None
             finally:
                 if source is not None:
                     source.close()

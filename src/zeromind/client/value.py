@@ -50,7 +50,7 @@ def tensors(values: Any, interface: Interface) -> tuple[Input, ...]:
     try:
         given: dict[str, Value] = {}
         for name, value in _by_name(values, interface).items():
-            spec = named(name, interface, given)
+            spec = named(str(name), interface, given)
             given[spec.name] = _samples(value) if spec.name in interface.filtered_inputs else _tensor(value, spec, interface.spec.batches)
         datatype = {spec.name: spec.datatype for spec in specs}
         return tuple(
