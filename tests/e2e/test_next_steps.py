@@ -270,6 +270,7 @@ def test_a_get_on_a_route_that_wants_a_post(pool, route):
     answer = pool.get(route)
     assert answer.status == 405
     assert f"{route.partition('?')[0]} answers POST, not GET" in message(answer)
+    assert "/console" in message(answer)
 
 
 def test_a_route_that_there_is_not(pool):

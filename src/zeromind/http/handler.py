@@ -195,9 +195,14 @@ class Handler(tornado.web.RequestHandler):
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave known faults to the access log; ``write_error`` logs the others with their id."""
 
+    def _hint(self) -> str:
+        """What helps one who has put a route that wants data into a browser's line."""
+        get = self.request.method == "GET" and "POST" in self._allowed()
+        return ": the data are the body (curl -d …); a browser has forms at /console" if get else ""
+
     def _misdirected(self) -> ZeroMindError:
         """What to say to a method that the route does not answer."""
-        text = f"{self.request.path} answers {self._allowed()}, not {self.request.method}"
+        text = f"{self.request.path} answers {self._allowed()}, not {self.request.method}{self._hint()}"
         return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, text, self.request.method)
 
     def _known(self, status_code: int, cause: BaseException | None) -> ZeroMindError:

@@ -43,7 +43,7 @@ class OipHandler(Handler):
         self.finish()
 
     def _misdirected(self) -> ZeroMindError:
-        text = f"Method Not Allowed: {self.request.path} answers {self._allowed()}, not {self.request.method}"
+        text = f"Method Not Allowed: {self.request.path} answers {self._allowed()}, not {self.request.method}{self._hint()}"
         return ZeroMindError(ErrorKind.METHOD_NOT_ALLOWED, text, self.request.method)
 
 
