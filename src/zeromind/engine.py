@@ -265,13 +265,15 @@ class Engine:
             model = await self.registry.load(source, trusted)
         except ZeroMindError as error:
             self.registry.note_failure(source, trusted, error)
-            _log.error("model %r is not served: %s", name, error)
+            _log.error("model %r is not served: %s", name, error, extra={"model": name})
         except Exception:
             unknown = ZeroMindError(ErrorKind.LOAD_UNKNOWN, "it failed to load for an unknown reason; see the server's log")
             self.registry.note_failure(source, trusted, unknown)
-            _log.exception("model %r is not served", name)
+            _log.exception("model %r is not served", name, extra={"model": name})
         else:
-            _log.info("model %r is ready: loaded in %.1f s, %.0f MB", name, model.load_time, model.memory_consumed / 1e6)
+            _log.info(
+                "model %r is ready: loaded in %.1f s, %.0f MB", name, model.load_time, model.memory_consumed / 1e6, extra={"model": name}
+            )
 
     def _changed(self) -> None:
         for changed in list(self._watchers):

@@ -1,8 +1,10 @@
 """Server-Timing on predictions, and a request's id on every answer, whoever gives it."""
 
+import asyncio
 import concurrent.futures
 import re
 import socket
+import time
 
 import pytest
 
@@ -87,6 +89,19 @@ def test_compressed_answers_have_it_too(pool):
     answer = pool.post("/v2/models/sum/infer", OIP, headers={**JSON, "Accept-Encoding": "gzip"})
     assert (answer.status, answer.headers["Content-Encoding"]) == (200, "gzip")
     assert stages(answer)
+
+
+def test_requests_that_come_while_their_model_loads_have_it_too(thread_server):
+    with thread_server() as pool, concurrent.futures.ThreadPoolExecutor(4) as many:
+        loading = pool.server.engine.registry.load({"id": "late", "model_file": "slow.py"}, trusted=True)
+        asyncio.run_coroutine_threadsafe(loading, pool.loop)
+        end = time.monotonic() + 10
+        while "late" not in [one["id"] for one in pool.get("/info/models").json["models"]] and time.monotonic() < end:
+            time.sleep(0.01)
+        routes = ["/model/predict?id=late", "/model/predict?id=late&more=1"] * 2
+        for answer in many.map(lambda route: pool.post(route, {"x": [1]}), routes):
+            assert answer.status == 200, answer
+            assert len(stages(answer)) == 4
 
 
 def test_what_is_no_successful_prediction_has_none(pool):

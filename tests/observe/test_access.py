@@ -290,6 +290,22 @@ def test_lines_that_have_much_in_common_keep_what_they_have_not():
             assert stages == pytest.approx([1e3 * line.waited_s, *(1e3 * one for one in line.work[1:])])
 
 
+def test_a_line_that_cannot_be_made_does_not_end_the_log(tmp_path, caplog):
+    log = AccessLog(str(tmp_path / "log"))
+    log.note(("no line",))
+    log.note(Line(0.0, time.monotonic(), "::1"))
+    log.close()
+    assert log.dropped == 1
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
+    assert "cannot be made" in caplog.text
+
+
+def test_half_characters_are_told_all_the_same():
+    line = Line(0.0, 1.0, "::1", "a", model="m\udfff")
+    assert json.loads(Json()(line, 0.0))["model"] == "m\udfff"
+    assert rb'model="m\x3f"' in Text()(line, 0.0)
+
+
 def test_what_is_known_is_bounded():
     text = Text()
     for number in range(5000):

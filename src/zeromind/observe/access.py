@@ -43,8 +43,7 @@ class AccessLog:
         self._sink = _Sink(None if file == "-" else Path(file))
         self._most_waiting = most_waiting
         self._waiting: collections.deque[Noted] = collections.deque()
-        self.dropped = 0
-        """Lines that were lost, since the disk was too slow for them or took them not."""
+        self._crowded = self._lost = 0  # by whoever notes, and by the thread: each counts for itself
         self._told, self._told_at = 0, -_TELL_S
         self._closing = threading.Event()
         try:
@@ -59,7 +58,12 @@ class AccessLog:
         if len(self._waiting) < self._most_waiting:
             self._waiting.append(line)
         else:
-            self.dropped += 1
+            self._crowded += 1
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost, since the disk was too slow for them or took them not."""
+        return self._crowded + self._lost
 
     def reopen(self) -> None:
         """Go on in the file of that name: the present one was renamed."""
@@ -77,17 +81,30 @@ class AccessLog:
             self._sink.look()
             offset_s = time.time() - time.monotonic()
             while self._waiting:
-                lines = [self._line(self._waiting.popleft(), offset_s) for _ in range(min(_TOGETHER, len(self._waiting)))]
-                self.dropped += self._sink.write(lines)
+                lines = self._lines(offset_s)
+                self._lost += self._sink.write(lines)
             self._tell(closing)
         self._sink.close()
 
+    def _lines(self, offset_s: float) -> list[bytes]:
+        """The next lines, as far as they can be made."""
+        lines: list[bytes] = []
+        for _ in range(min(_TOGETHER, len(self._waiting))):
+            noted = self._waiting.popleft()
+            try:
+                lines.append(self._line(noted, offset_s))
+            except Exception:  # a fault of ours, which must not end the log
+                self._lost += 1
+                _log.exception("a line of the access log cannot be made")
+        return lines
+
     def _tell(self, closing: bool) -> None:
         now = time.monotonic()
-        if self.dropped > self._told and (closing or now - self._told_at >= _TELL_S):
+        dropped = self.dropped
+        if dropped > self._told and (closing or now - self._told_at >= _TELL_S):
             why = self._sink.trouble or "the disk is too slow for them"
-            _log.error("%d lines of the access log were lost: %s", self.dropped - self._told, why)
-            self._told, self._told_at, self._sink.trouble = self.dropped, now, ""
+            _log.error("%d lines of the access log were lost: %s", dropped - self._told, why)
+            self._told, self._told_at, self._sink.trouble = dropped, now, ""
 
 
 class _Sink:

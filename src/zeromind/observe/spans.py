@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import random
 import threading
@@ -19,6 +20,7 @@ from typing import Any
 from zeromind.errors import ConfigError
 from zeromind.observe.timing import Work
 
+_log = logging.getLogger(__name__)
 _PATH = "/v1/traces"
 _CLOSE_S = 3.0
 """How long a collector that does not answer may hold up a pool that ends."""
@@ -73,6 +75,7 @@ class Spans:
         self._tracer = self._provider.get_tracer("zeromind", __version__)
         self._propagator = TraceContextTextMapPropagator()
         self._trace = trace
+        self._complained = False
 
     def wants(self, traceparent: str) -> bool:
         """Whether a request is to be recorded: as its client's trace says, else by chance."""
@@ -81,7 +84,15 @@ class Spans:
         return random.random() < self._ratio  # noqa: S311 - no secret
 
     def record(self, served: Served) -> None:
-        """Make the spans of a request."""
+        """Make the spans of a request. What goes wrong with that is told once, and concerns nobody who is served."""
+        try:
+            self._record(served)
+        except Exception:
+            if not self._complained:
+                self._complained = True
+                _log.exception("a request's spans could not be made; more of that is not told")
+
+    def _record(self, served: Served) -> None:
         offset_ns = time.time_ns() - time.monotonic_ns()
         trace = self._trace
         parent = self._propagator.extract(served.parent)
@@ -102,12 +113,13 @@ class Spans:
         attributes: dict[str, Any] = {"zeromind.model": served.model}
         begun, input_s, model_s, output_s, rows, worker = work
         ran = {**attributes, "zeromind.batch_size": rows, "process.pid": worker.pid or os.getpid()}
-        at = begun - served.waited_s
+        arrived = begun + input_s + model_s + output_s
+        at = max(begun - served.waited_s, served.came)  # a worker may run while the rest of its batch is handed over: that counts twice
         stages = ("queue", served.waited_s), ("input", input_s), ("model", model_s), ("output", output_s)
         for name, seconds in stages:
             begun = _ns(at, offset_ns)
             span = self._tracer.start_span(name, parent, attributes=attributes, start_time=begun)
-            at += seconds
+            at = min(at + seconds, arrived)
             span.end(_ns(at, offset_ns))
             attributes = ran
 
