@@ -91,7 +91,7 @@ def test_everything_that_can_be_used_has_a_name(pool, browser, route):
     page.one("h1")
     nameless = """
         const named = (e) => e.ariaLabel || e.textContent.trim() || e.title || e.ariaLabelledByElements?.length || e.labels?.length;
-        const used = [...document.querySelectorAll("a, button, input, select, textarea, summary, [role=img]")];
+        const used = [...document.querySelectorAll("a, button, input, select, textarea, summary, [role=img], [role=radiogroup]")];
         return used.filter((e) => !named(e)).map((e) => e.outerHTML);
     """
     assert browser.execute_script(nameless) == []

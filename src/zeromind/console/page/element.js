@@ -54,7 +54,7 @@ export function arrange(parent, wanted) {
 }
 
 /** Radio buttons, one of which is chosen: choices are {value: word}. */
-export function choice(name, choices, chosen, choose) {
+export function choice(name, label, choices, chosen, choose) {
   const buttons = Object.entries(choices).map(([value, word]) =>
     make(
       "label",
@@ -63,7 +63,7 @@ export function choice(name, choices, chosen, choose) {
       make("span", {}, word),
     ),
   );
-  return make("div", { class: "switch", role: "radiogroup" }, ...buttons);
+  return make("div", { class: "switch", role: "radiogroup", "aria-label": label }, ...buttons);
 }
 
 /** A button that copies what `text` gives at that time; the clipboard is there on https and localhost only, and else no button. */

@@ -107,7 +107,7 @@ export class Answer {
       "div",
       { class: "row" },
       make("h4", {}, "The same with"),
-      choice("language", { curl: "curl", python: "Python" }, language, show),
+      choice("language", "Language", { curl: "curl", python: "Python" }, language, show),
       make(
         "span",
         { class: "row end" },

@@ -29,7 +29,8 @@ export class Entry {
     this.#ways.json = json(input, place);
     this.#mode = likely(input, Object.keys(this.#ways));
     const words = Object.fromEntries(Object.keys(this.#ways).map((mode) => [mode, WORDS[mode]]));
-    const modes = Object.keys(words).length > 1 && choice(`mode-${place}`, words, this.#mode, (mode) => this.#show(mode));
+    const modes =
+      Object.keys(words).length > 1 && choice(`mode-${place}`, "How it is given", words, this.#mode, (mode) => this.#show(mode));
     this.element = make(
       "fieldset",
       { class: "stack" },

@@ -41,7 +41,7 @@ export function output(name, value, spec, chosen) {
     "div",
     { class: "row" },
     make("h4", {}, make("code", {}, name)),
-    Object.keys(words).length > 1 && make("div", { class: "end" }, choice(`view-${count++}`, words, first, choose)),
+    Object.keys(words).length > 1 && make("div", { class: "end" }, choice(`view-${count++}`, "How it is shown", words, first, choose)),
   );
   return make("div", { class: "stack output" }, title, place);
 }

@@ -68,7 +68,7 @@ export class Charts {
       make(
         "div",
         { class: "row title" },
-        choice("span", SPANS, "60", (span) => this.#over(Number(span))),
+        choice("span", "How far back", SPANS, "60", (span) => this.#over(Number(span))),
         this.#totals,
       ),
       this.#fault,
