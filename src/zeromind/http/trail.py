@@ -38,7 +38,7 @@ class Trail:
             )  # fmt: skip
         if self._spans is not None and self._spans.wants(head.fields.get("Traceparent", "")):
             self._spans.record(_served(exchange, status, now, received))
-        exchange.work = exchange.fault = None  # which knows the exchange, by way of its traceback
+        exchange.fault = None  # which knows the exchange, by way of its traceback
 
     def refused(self, status: int, address: str, request_id: bytes) -> None:
         """Something was refused that is no request, or whose head never came."""

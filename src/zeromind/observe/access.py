@@ -22,7 +22,8 @@ from zeromind.observe.line import Json, Line, Text
 _MOST_WAITING = 1 << 16
 _TOGETHER = 256
 """Lines that are made at once: for so long the thread keeps the others from running."""
-_PAUSE_S = 0.1
+_PAUSE_S, _SHORT_S = 0.1, 0.005
+"""How often it is seen whether something waits, and if it did: what waits together holds others up together."""
 _LOOK_S = 1.0
 """How often it is seen whether the file was renamed."""
 _TELL_S = 10.0
@@ -75,10 +76,11 @@ class AccessLog:
         self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
-        closing = False
+        closing, pause_s = False, _PAUSE_S
         while not closing:
-            closing = self._closing.wait(_PAUSE_S)
+            closing = self._closing.wait(pause_s)
             self._sink.look()
+            pause_s = _SHORT_S if self._waiting else _PAUSE_S
             offset_s = time.time() - time.monotonic()
             while self._waiting:
                 lines = self._lines(offset_s)
