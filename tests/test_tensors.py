@@ -44,6 +44,20 @@ def test_an_interface_crosses_a_frame_unchanged(interface):
 
 
 @pytest.mark.parametrize(
+    "lie",
+    [{"adapter": ["x"]}, {"labels": {"y": [3]}}, {"media": {"x": [None]}}, {"filtered_inputs": [{}]}, {"spec": []}]
+    + [
+        {"spec": {"inputs": [{"name": "x", "datatype": "FP32", "shape": [None], "aliases": [], **tensor}], "outputs": [], "batches": True}}
+        for tensor in ({"name": 7}, {"datatype": "FP7"}, {"shape": ["1"]}, {"shape": [-1]}, {"shape": [True]}, {"aliases": [1]})
+    ],
+)
+def test_an_interface_of_other_things_is_none(lie):
+    true = Interface(ModelSpec((TensorSpec("x", "FP32", (None,)),), (), True), "onnx").to_json()
+    with pytest.raises((TypeError, KeyError, AttributeError)):
+        Interface.from_json({**true, **lie})
+
+
+@pytest.mark.parametrize(
     ("mine", "shape", "fits"),
     [
         ((None, 28, 28, 1), (3, 28, 28, 1), True),

@@ -85,8 +85,18 @@ class TensorSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TensorSpec:
-        """The spec that ``to_json`` wrote."""
-        return cls(data["name"], data["datatype"], tuple(data["shape"]), tuple(data["aliases"]))
+        """The spec that ``to_json`` wrote. Raises KeyError, TypeError."""
+        datatype, shape = _text(data["datatype"]), tuple(data["shape"])
+        if datatype not in datatypes.NUMPY_OF or not all(size is None or (type(size) is int and size >= 0) for size in shape):
+            raise TypeError(f"no tensor is of {datatype!r} with the shape {shape}")
+        return cls(_text(data["name"]), datatype, shape, tuple(map(_text, data["aliases"])))
+
+
+def _text(value: object) -> str:
+    """The value. Raises TypeError if it is no text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _cast(array: Tensor, datatype: str) -> Tensor:
@@ -139,7 +149,7 @@ class ModelSpec:
     def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
         """The spec that ``to_json`` wrote."""
         inputs, outputs = (tuple(TensorSpec.from_json(item) for item in data[side]) for side in ("inputs", "outputs"))
-        return cls(inputs, outputs, data["batches"])
+        return cls(inputs, outputs, bool(data["batches"]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,16 +201,16 @@ class Interface:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Interface:
-        """The interface that ``to_json`` wrote."""
+        """The interface that ``to_json`` wrote; a worker may say anything. Raises KeyError, TypeError, AttributeError."""
         return cls(
             ModelSpec.from_json(data["spec"]),
-            data["adapter"],
-            frozenset(data["filtered_inputs"]),
-            frozenset(data["filtered_outputs"]),
-            {name: tuple(types) for name, types in data["media"].items()},
-            {name: tuple(labels) for name, labels in data["labels"].items()},
-            data["decoupled"],
-            data["parameters"],
+            _text(data["adapter"]),
+            frozenset(map(_text, data["filtered_inputs"])),
+            frozenset(map(_text, data["filtered_outputs"])),
+            {name: tuple(map(_text, types)) for name, types in data["media"].items()},
+            {name: tuple(map(_text, labels)) for name, labels in data["labels"].items()},
+            bool(data["decoupled"]),
+            bool(data["parameters"]),
         )
 
 

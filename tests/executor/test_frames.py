@@ -1,5 +1,6 @@
 """Control frames: what goes in comes out; anything else is a FrameError."""
 
+import json
 import re
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.executor import frames
+from zeromind.tensors import Run
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -42,6 +44,29 @@ def test_faults_cross_unchanged(fault):
     assert (got.kind, got.message, got.params) == (fault.kind, fault.message, fault.params)
 
 
+@pytest.mark.parametrize(
+    "said", [b'{"a": "x\\ud800", "\\ude00": ["\\ud83d\\ude00"]}', b'{"a": "x\\uD800", "\\udfff": ["\xf0\x9f\x98\x80"]}']
+)
+def test_half_a_letter_is_told_as_a_question(said):
+    message = frames.unpack(said)
+    assert message == {"a": "x?", "?": ["\N{GRINNING FACE}"]}
+    json.dumps(message, ensure_ascii=False).encode()
+
+
+def test_a_fault_has_words_of_bounded_length():
+    told = frames.fault_from_json({"kind": "LOAD_FAILED", "message": ["x" * 10_000_000], "params": []})
+    assert told.message.startswith("['xxx")
+    assert len(told.message) == 1 << 16
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1e-9])
+def test_times_that_none_can_be_are_refused(seconds):
+    frames.check_run(Run(1, 0.0, 1.5, 3600.0))
+    for place in range(3):
+        with pytest.raises(frames.FrameError):
+            frames.check_run(Run(1, *(seconds if at == place else 0.0 for at in range(3))))
+
+
 def test_parameters_that_json_has_no_form_for_become_text():
     error = ZeroMindError(ErrorKind.FILTER_FAILED, "m", {1}, b"x", {("a",): 1})
     assert frames.fault_from_json(frames.fault_to_json(error)).params == ("{1}", "b'x'", {})
@@ -53,7 +78,7 @@ def test_a_frame_beyond_the_bounds_is_refused_before_it_is_read():
         frames.unpack_prefix(struct.pack("<I", frames.MOST_BYTES + 1))
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"5", b"\xff", b'{"a": "\xed\xa0\x80"}', b"[" * 100_000])
 def test_a_message_that_is_no_object_is_refused(text):
     with pytest.raises(frames.FrameError):
         frames.unpack(text)

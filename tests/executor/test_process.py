@@ -23,7 +23,7 @@ from zeromind.scheduler.queue import BatchQueue
 from zeromind.tensors import Encoded, InferRequest
 
 SKILL = """
-import os, struct, sys, threading, time
+import math, os, struct, sys, threading, time
 import numpy as np
 
 class Skill:
@@ -35,11 +35,14 @@ class Skill:
 """
 OPEN = "[None, None]"
 """A shape with which the frames tell of each request."""
+SAID = "os.write(int(sys.argv[1]), struct.pack({})); time.sleep(9)"
 GARBAGE = {
     "noise": r"os.write(int(sys.argv[1]), b'\xff' * 64); time.sleep(9)",
     "no answers": "os.write(int(sys.argv[1]), struct.pack('<IBI', 5, 1, 0)); time.sleep(9)",
     "rows that nobody sent": "os.write(int(sys.argv[1]), struct.pack('<IBIId', 17, 1, 0, 7, 0)); time.sleep(9)",
     "another slot": "os.write(int(sys.argv[1]), struct.pack('<IBIIBdQHHBBQQQ', 52, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0, 4, 1)); time.sleep(9)",
+    **{f"a run of {one} s": SAID.format(f"'<IBBIIddd', 34, 1, 0, 0, 1, float('{one}'), 0, 0") for one in ("nan", "-1", "1e300")},
+    "endless filters": SAID.format("'<IBBIIBIdddQHHBBQQQ', 77, 1, 0, 1, 1, 0, 1, 0, math.inf, 0, 1, 1, 0, 0, 1, 0, 4, 1"),
 }
 
 

@@ -229,3 +229,32 @@ def test_the_system_is_told_of(pool):
     assert "image.ImageFilter" in made["filters"]
     assert made["gpus"] == [] or all(one["memory"] >= one["used"] > 0 for one in made["gpus"])
     assert json.loads(pool.post("/info/system").data)["version"] == made["version"]
+
+
+LIAR = """
+from zeromind.tensors import Interface
+
+told = Interface.to_json
+Interface.to_json = lambda self: {**told(self), **LIE}
+
+
+class Skill:
+    inputs = {"x": ("float32", [None])}
+    outputs = {"y": ("float32", [None])}
+
+    def predict(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("lie", "loads"), [({"adapter": ["x"]}, False), ({"adapter": 'x\ud800"\n'}, True), ({"labels": {"y": [7]}}, False)]
+)
+def test_what_a_worker_says_of_itself_spoils_no_page(thread_server, models, lie, loads):
+    (models / "liar.py").write_text(LIAR.replace("LIE", ascii(lie)))
+    with thread_server(tasks=[{"id": "liar", "model_file": "liar.py"}, {"id": "sum", "model_file": "sum.py"}]) as client:
+        assert client.predict("liar", {"x": [1]}).status == (200 if loads else 404)
+        assert described(client, "liar")["state"] == ("READY" if loads else "UNAVAILABLE")
+        for route in ("/metrics", "/info/activity", "/v2/models/stats"):
+            assert client.get(route).status == 200
+        assert client.post("/v2/repository/index", {}).status == 200

@@ -55,6 +55,23 @@ def test_sums_are_those_of_what_came(runs):
     assert told["inference_stats"]["queue"]["ns"] <= 1000
 
 
+def test_sizes_are_bounded_and_their_sums_exact():
+    made = Statistics()
+    for rows in range(3000):
+        made.ran(Run(rows, 0.5), [Request(0.0, 0.0)], (0.0, 1.0, 1.0))
+    sizes = made.batch_sizes()
+    assert len(sizes) < 1020
+    assert (sizes[999], sizes[1024], sizes[2048], sum(sizes.values())) == (1, 1024, 952, 3000)
+    told = made.to_json()
+    assert (told["inference_count"], made.activity()["rows"], made.snapshot(0.0).rows) == (sum(range(3000)),) * 3
+
+
+def test_nobody_waited_for_less_than_nothing():
+    made = Statistics()
+    made.ran(Run(1, 2.0), [Request(0.0, 0.0)] * 2, (0.0, 1.0, 1.0))
+    assert made.activity()["stages"]["queue"] == {"counts": [2], "seconds": 0.0}
+
+
 def test_faults_count_apart():
     made = Statistics()
     made.failed(0.5, "DEADLINE")

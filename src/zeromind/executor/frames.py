@@ -7,10 +7,14 @@ import struct
 from typing import Any
 
 from zeromind.errors import ErrorKind, ZeroMindError
+from zeromind.tensors import Run
 
 PREFIX = struct.Struct("<I")
 """Every frame begins with the length of the rest, little-endian."""
 MOST_BYTES = 64 << 20
+_MOST_S = 1e9
+_MOST_WORDS = 1 << 16
+"""Of a fault's message, in characters: it is kept, and told to many."""
 
 
 class FrameError(Exception):
@@ -26,7 +30,10 @@ def pack(message: dict[str, Any]) -> bytes:
 def unpack(text: bytes | bytearray | memoryview) -> dict[str, Any]:
     """The message in a frame without its prefix. Raises FrameError for anything else than a JSON object."""
     try:
-        message = json.loads(bytes(text))
+        said = bytes(text).decode()
+        message = json.loads(said)
+        if "\\u" in said:  # perhaps half a pair, which could be told to nobody
+            message = json.loads(json.dumps(message, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise FrameError(f"a message is not JSON: {error}") from None
     if not isinstance(message, dict):
@@ -40,6 +47,13 @@ def unpack_prefix(prefix: bytes | bytearray | memoryview) -> int:
     if size > MOST_BYTES:
         raise FrameError(f"a frame announces {size} bytes")
     return int(size)
+
+
+def check_run(run: Run) -> None:
+    """Raise FrameError for times that none can be: sums are made of them."""
+    _, infer_s, input_s, output_s = run
+    if not (0.0 <= infer_s <= _MOST_S and 0.0 <= input_s <= _MOST_S and 0.0 <= output_s <= _MOST_S):
+        raise FrameError(f"a run of {infer_s} s, with {input_s} s before it and {output_s} s behind it")
 
 
 class Stream:
@@ -75,6 +89,6 @@ def fault_to_json(error: ZeroMindError) -> dict[str, Any]:
 def fault_from_json(entry: dict[str, Any]) -> ZeroMindError:
     """The fault that ``fault_to_json`` wrote. Raises FrameError for anything else."""
     try:
-        return ZeroMindError(ErrorKind[entry["kind"]], entry["message"], *entry["params"])
+        return ZeroMindError(ErrorKind[entry["kind"]], str(entry["message"])[:_MOST_WORDS], *entry["params"])
     except (KeyError, TypeError) as error:
         raise FrameError(f"a message holds no fault: {error!r}") from None

@@ -245,6 +245,7 @@ class ProcessExecutor:
             running = self._running.get(slot)
             if running is None or running.places is None or run.rows != sum(running.rows):
                 raise frames.FrameError(f"an answer of {run.rows} rows for slot {slot}, where they are not awaited")
+            frames.check_run(run)
             del self._running[slot]
             running.answered(cut(running.places[1], running.rows, run))
             end = running.end

@@ -132,6 +132,8 @@ class Wire:
             if group.fault is None:
                 raise frames.FrameError("a fault is missing")
             return
+        if not self._inputs and group.run is not None:
+            frames.check_run(group.run)
         if self._decoupled and not group.values:
             return
         if not self._inputs and len(group.values) != len(self._specs):

@@ -169,7 +169,7 @@ class _Loop:
             return
         for name, place in outputs.items():
             np.copyto(place, answer[name])
-        self._link.sendall(layout.pack(slot, rows, infer_s, 0.0, time.perf_counter() - start - infer_s))
+        self._link.sendall(layout.pack(slot, rows, infer_s, 0.0, max(0.0, time.perf_counter() - start - infer_s)))
 
     def _answer(self, slot: int, groups: list[Group], end: int, more: bool = False) -> bool:
         """Send answers; their tensors go behind those of the batch, at which they may still look.

@@ -185,9 +185,8 @@ def _work(labels: Mapping[str, str], model: ModelReading) -> _Told:
         yield from _seconds("zeromind_stage_seconds", {**labels, "stage": stage}, histogram)
     if model.decoupled:
         yield from _seconds("zeromind_first_response_seconds", labels, done.first)
-    rows = sum(size * count for size, count in done.batch_sizes.items())
     upto = [sum(count for size, count in done.batch_sizes.items() if size <= most) for most in _SIZES]
-    yield from _buckets("zeromind_batch_size", labels, _SIZES, [*upto, sum(done.batch_sizes.values())], rows)
+    yield from _buckets("zeromind_batch_size", labels, _SIZES, [*upto, sum(done.batch_sizes.values())], done.rows)
     yield "zeromind_queue_length", "", labels, model.waiting
     yield "zeromind_queue_limit", "", labels, model.most_waiting
     yield "zeromind_queue_limit_bytes", "", labels, model.most_waiting_bytes
@@ -201,7 +200,7 @@ def _tritons(labels: Mapping[str, str], model: ModelReading) -> _Told:
     for reason in ("REJECTED", "CANCELED", "BACKEND", "OTHER"):
         count = sum(count for kind, count in done.failures.items() if _REASONS.get(kind, "OTHER") == reason)
         yield "nv_inference_request_failure", "", {**labels, "reason": reason}, count
-    yield "nv_inference_count", "", labels, sum(size * count for size, count in done.batch_sizes.items())
+    yield "nv_inference_count", "", labels, done.rows
     yield "nv_inference_exec_count", "", labels, sum(done.batch_sizes.values())
     yield "nv_inference_pending_request_count", "", labels, model.waiting
     for stage, name in _TRITONS.items():

@@ -17,6 +17,8 @@ from zeromind.observe.histogram import BOUNDS, Histogram
 from zeromind.observe.recent import Recent
 from zeromind.tensors import Run
 
+_MOST_SIZES = 1000
+"""Clients choose how many rows they send; runs of sizes beyond so many are counted with the next lower power of two."""
 _MOST_RESPONSES = 1000
 """A stream's responses beyond are counted with the one that has this number."""
 STAGES = ("request", "queue", "input", "model", "output")
@@ -67,6 +69,7 @@ class Snapshot:
     """The counts of one moment. ``recent`` are those of about the last minute by stage and bucket, ``first`` is of streams."""
 
     requests: int
+    rows: int
     failures: Mapping[str, int]
     batch_sizes: Mapping[int, int]
     stages: Mapping[str, Histogram]
@@ -80,6 +83,8 @@ class Statistics:
     def __init__(self) -> None:
         self.requests = 0
         """How many were answered with a result."""
+        self.rows = 0
+        """How many rows the model was run on."""
         self.request, self.queue, self.input, self.model, self.output = (Histogram() for _ in STAGES)
         self.first = Histogram()
         """How long a stream's client waited for its first response."""
@@ -108,7 +113,8 @@ class Statistics:
             seconds = done - one.came
             took_s += seconds
             took_counts[bisect_left(BOUNDS, seconds)] += 1
-            seconds = begun - one.since
+            since = one.since  # a worker may run while the rest of its batch is handed over: that counts twice
+            seconds = begun - since if begun > since else 0.0
             waited_s += seconds
             waited_counts[bisect_left(BOUNDS, seconds)] += 1
         took.seconds += took_s
@@ -118,9 +124,8 @@ class Statistics:
         for stage, seconds in ((self.input, input_s), (self.model, infer_s), (self.output, output_s)):  # as ``add``, without its calls
             stage.counts[bisect_left(BOUNDS, seconds)] += count
             stage.seconds += count * seconds
-        batch = self._batches.get(rows)
-        if batch is None:
-            batch = self._batches[rows] = [0, 0.0, 0.0, 0.0]
+        self.rows += rows
+        batch = self._batches.get(rows) or self._batch(rows)
         batch[0] += 1
         batch[1] += input_s
         batch[2] += infer_s
@@ -146,11 +151,6 @@ class Statistics:
         self._response(number)[how].add(1, 0.0)
 
     @property
-    def rows(self) -> int:
-        """How many rows the model was run on."""
-        return sum(rows * runs for rows, runs in self.batch_sizes().items())
-
-    @property
     def batches(self) -> int:
         """How often the model was run."""
         return sum(self.batch_sizes().values())
@@ -168,7 +168,7 @@ class Statistics:
         stages = {name: stage.copy() for name, stage in self.stages().items()}
         recent = self._recent.since(now, [stage.counts for stage in stages.values()])
         by_stage = dict(zip(stages, recent, strict=True))
-        return Snapshot(self.requests, dict(self.failures), self.batch_sizes(), stages, self.first.copy(), by_stage)
+        return Snapshot(self.requests, self.rows, dict(self.failures), self.batch_sizes(), stages, self.first.copy(), by_stage)
 
     def activity(self) -> dict[str, Any]:
         """All counts for whoever asks again and again and looks at what has changed."""
@@ -199,9 +199,14 @@ class Statistics:
             "execution_count": self.batches,
             "inference_stats": {name: duration.to_json() for name, duration in durations.items()},
             "response_stats": {str(number): response.to_json() for number, response in sorted(self._responses.items())},
-            "batch_stats": [_batch(size, batch) for size, batch in sorted(self._batches.items())],
+            "batch_stats": [_told(size, batch) for size, batch in sorted(self._batches.items())],
             "memory_usage": [],
         }
+
+    def _batch(self, rows: int) -> list[float]:
+        if len(self._batches) >= _MOST_SIZES and rows:
+            rows = 1 << rows.bit_length() - 1
+        return self._batches.setdefault(rows, [0, 0.0, 0.0, 0.0])
 
     def _response(self, number: int) -> _Named:
         number = min(number, _MOST_RESPONSES)
@@ -210,7 +215,7 @@ class Statistics:
         return self._responses[number]
 
 
-def _batch(size: int, totals: list[float]) -> dict[str, Any]:
+def _told(size: int, totals: list[float]) -> dict[str, Any]:
     count = int(totals[0])
     names = ("compute_input", "compute_infer", "compute_output")
     return {"batch_size": size, **{name: Duration(count, seconds).to_json() for name, seconds in zip(names, totals[1:], strict=True)}}

@@ -35,10 +35,9 @@ class View:
 
     async def models(self, caller: Caller) -> list[dict[str, Any]]:
         """All that there is to say of each model that the caller sees, as ``repository.description`` has it."""
-        models = self._seen(caller)
+        models, absent = self._seen(caller), self._absent(caller)
         held = await asyncio.to_thread(Held.of, models)
-        described = [description.described(model, one) for model, one in zip(models, held, strict=True)]
-        return described + [known for known in self._registry.remembered() if caller.sees(known["id"])]
+        return [description.described(model, one) for model, one in zip(models, held, strict=True)] + absent
 
     def activity(self, caller: Caller, model_id: str | None = None) -> dict[str, Any]:
         """What a model, or each that the caller sees, has done since it was loaded, and does.
@@ -63,7 +62,7 @@ class View:
             uptime_s=self.host.uptime_s,
             ready=ready,
             models=[readings.of(model, self._config, now) for model in models],
-            absent=[known["id"] for known in self._registry.remembered() if caller.sees(known["id"])],
+            absent=[known["id"] for known in self._absent(caller)],
             wires=[wire() for wire in self.wires] if everything else (),
         )
 
@@ -76,3 +75,7 @@ class View:
 
     def _seen(self, caller: Caller) -> list[Model]:
         return [model for model in self._registry.models() if caller.sees(model.task.id)]
+
+    def _absent(self, caller: Caller) -> list[dict[str, Any]]:
+        """Those that the caller may know of and that are not here."""
+        return [known for known in self._registry.remembered() if caller.sees(known["id"])]
