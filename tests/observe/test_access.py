@@ -18,7 +18,7 @@ import tritonclient.grpc
 
 from zeromind.errors import ConfigError
 from zeromind.observe.access import AccessLog
-from zeromind.observe.line import Json, Line, Text, without_secrets
+from zeromind.observe.line import Json, Line, Text, cut, without_secrets
 
 BODY = {"x": [[1, 2, 3]]}
 TASKS = [{"id": "sum", "model_file": "sum.py"}, {"id": "lab", "model_file": "lab.py"}]
@@ -245,6 +245,7 @@ def test_a_file_that_cannot_be_opened_is_a_configuration_error(configured, tmp_p
         ("/a?id=1&Access_Token=s%20t", "/a?id=1&Access_Token=***"),
         ("/a?password=p&sig=q&id=2", "/a?password=***&sig=***&id=2"),
         ("/a?%6bey=s&id=1", "/a?%6bey=***&id=1"),
+        ("/a?" + "?key%" * 12_000, "/a?" + "?key%" * 12_000),  # a name without end costs no more than its length
         ("/a?id=key", "/a?id=key"),
     ],
 )
@@ -319,3 +320,13 @@ def test_no_log_no_lines(thread_server, caplog, tmp_path):
         assert pool.get("/info").status == 200
         assert pool.server._access is None
     assert "/info" not in caplog.text
+
+
+@pytest.mark.parametrize("form", [Text, Json])
+def test_what_is_cut_is_told_the_same(form):
+    long = Line(
+        1.0, 2.0, "::1", "me", ("GET", "/a?token=b&" + "c" * 5000, "HTTP/1.1"), 200, "m" * 5000, 3, 4, b"mine", 0.5, (0.0, 1.0, 2.0, 3.0)
+    )
+    short = cut(long)
+    assert len(repr(short)) < 2300
+    assert form()(short, 0.0) == form()(long, 0.0)

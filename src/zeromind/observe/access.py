@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from zeromind.errors import ConfigError
-from zeromind.observe.line import Json, Line, Text
+from zeromind.observe.line import Json, Line, Text, cut
 
 _MOST_WAITING = 1 << 16
+_MOST_WHOLE = 1 << 10
+"""So many wait as they came; of more, long parts are cut: a request's line may have tens of thousands of bytes."""
 _TOGETHER = 256
 """Lines that are made at once: for so long the thread keeps the others from running."""
 _PAUSE_S, _SHORT_S = 0.1, 0.005
@@ -56,8 +58,11 @@ class AccessLog:
 
     def note(self, line: Noted) -> None:
         """Have a line written, soon; never waits."""
-        if len(self._waiting) < self._most_waiting:
+        waiting = len(self._waiting)
+        if waiting < _MOST_WHOLE:
             self._waiting.append(line)
+        elif waiting < self._most_waiting:
+            self._waiting.append(cut(line))
         else:
             self._crowded += 1
 

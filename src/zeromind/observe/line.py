@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 _MOST_TEXT = 1000
+"""Of what a client has made up, in characters."""
 _MOST_KNOWN = 1000
 _UNFIT = re.compile(r"[^ !#-\[\]-~]")
-_SECRET = re.compile(r"([?&][^=&]*(?:key|token|secret|pass|pwd|auth|sig|cred|%)[^=&]*=)[^&]*", re.IGNORECASE)
+_SECRET = re.compile("key|token|secret|pass|pwd|auth|sig|cred|%", re.IGNORECASE)
 _STAGES = ("input_ms", "model_ms", "output_ms")
 
 
@@ -40,6 +41,12 @@ class Line(NamedTuple):
     work: Sequence[Any] | None = None
 
 
+def cut(line: Sequence[Any]) -> tuple[Any, ...]:
+    """What is noted of a line, with no more of what a client has made up than is told."""
+    began, ended, address, who, (method, target, protocol), status, model, *more = line
+    return began, ended, address, who, (method[:_MOST_TEXT], target[:_MOST_TEXT], protocol), status, model[:_MOST_TEXT], *more
+
+
 _Asked: TypeAlias = "tuple[str, str, tuple[str, str, str], int, str]"
 
 
@@ -58,7 +65,9 @@ class _Lines:
     def _keep(self, key: _Asked, parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[key] = parts
+        _, _, (_, target, _), _, model = key
+        if len(target) + len(model) <= _MOST_TEXT:
+            self._known[key] = parts
         return parts
 
 
@@ -124,7 +133,13 @@ class Json(_Lines):
 
 def without_secrets(target: str) -> str:
     """A path and query, without the values of what may be a secret by its name."""
-    return _SECRET.sub(r"\1***", target) if "?" in target else target
+    path, mark, query = target.partition("?")
+    return f"{path}?{'&'.join(map(_without_secret, query.split('&')))}" if mark else target
+
+
+def _without_secret(argument: str) -> str:
+    name, equals, _ = argument.partition("=")
+    return f"{name}=***" if equals and _SECRET.search(name) else argument
 
 
 def _fit(text: str) -> bytes:
