@@ -1,12 +1,13 @@
 """A key for some models sees those, and of the rest nothing: in what is told of models, and in metrics."""
 
 import pytest
+import tritonclient.grpc
 
 
 @pytest.fixture(scope="module")
 def pool(thread_server, shared_keys):
     tasks = [
-        {"id": "sum", "model_file": "sum.py"},
+        {"id": "sum", "model_file": "sum.py", "output_filters": {"sum": ["rounding.RoundFilter"]}},
         {"id": "double", "model_file": "double.onnx"},
         {"id": "elsewhere", "model_file": "no.py"},
     ]
@@ -43,3 +44,17 @@ def test_g17_the_host_is_for_who_sees_all(pool, shared_keys):
         assert name not in part
     assert b"zeromind_uptime_seconds" in part
     assert pool.get("/metrics").status == 401
+
+
+@pytest.mark.proves("G17")
+def test_g17_who_may_predict_learns_what_a_model_takes_and_not_how_it_was_set(pool, shared_keys):
+    def told(key):
+        headers = shared_keys.bearer(key)
+        http = pool.get("/v2/models/sum/config", headers=headers).json["parameters"]
+        with tritonclient.grpc.InferenceServerClient(pool.server.grpc_address) as client:
+            grpc = client.get_model_config("sum", headers={name.lower(): value for name, value in headers.items()}).config.parameters
+        assert http.keys() == dict(grpc).keys()
+        return set(http)
+
+    assert told("predict") == {"interface"}
+    assert told("read") == told("all") == {"interface", "output_filters"}

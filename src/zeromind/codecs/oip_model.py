@@ -76,8 +76,11 @@ def metadata(model_id: str, interface: Interface) -> dict[str, Any]:
     return {"name": model_id, "versions": [VERSION], "platform": interface.adapter, "inputs": inputs, "outputs": outputs}
 
 
-def config(task: Served, interface: Interface) -> dict[str, Any]:
-    """The model's configuration. ``dims`` are without the batch where ``max_batch_size`` says that there is one."""
+def config(task: Served, interface: Interface, whole: bool = True) -> dict[str, Any]:
+    """The model's configuration. ``dims`` are without the batch where ``max_batch_size`` says that there is one.
+
+    Unless it is ``whole``, it lacks how the filters were set.
+    """
     described = metadata(task.id, interface)
     batches = interface.spec.batches
     known: dict[str, Any] = {
@@ -95,7 +98,7 @@ def config(task: Served, interface: Interface) -> dict[str, Any]:
         "default_model_filename": "",
         "cc_model_filenames": {},
         "metric_tags": {},
-        "parameters": _parameters(task, interface),
+        "parameters": _parameters(task, interface, whole),
         "model_warmup": [],
     }
     if batches:
@@ -156,9 +159,9 @@ def _batching(task: Served) -> dict[str, Any]:
     }
 
 
-def _parameters(task: Served, interface: Interface) -> dict[str, Any]:
+def _parameters(task: Served, interface: Interface, whole: bool) -> dict[str, Any]:
     """As JSON text what Triton's configuration has no place for: the interface, and the task's filters where it is offered with them."""
     told: dict[str, Any] = {INTERFACE: interface.to_json()}
-    if interface.filtered:
+    if whole and interface.filtered:
         told |= {side: task.source[side] for side in ("input_filters", "output_filters") if task.source.get(side)}
     return {name: {"string_value": json.dumps(value)} for name, value in told.items()}

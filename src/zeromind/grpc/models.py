@@ -28,7 +28,7 @@ def serve(engine: Engine, rpcs: Rpcs) -> None:
 
     async def config(request: Any, head: Head) -> Fields:
         offered = await interface(request, head)
-        return {"config": oip_model.config(engine.registry.get(request.name).task, offered)}
+        return {"config": oip_model.config(engine.registry.get(request.name).task, offered, Scope.READ in head.caller.scopes)}
 
     def statistics(request: Any, head: Head) -> Fields:
         try:

@@ -87,7 +87,7 @@ class ModelConfig(OipHandler):
         check_version(model_id, version)
         interface = await self.engine.interface(model_id)
         task = self.engine.registry.get(model_id).task
-        self.send(oip_model.config(task, interface.bare if self.bare else interface))
+        self.send(oip_model.config(task, interface.bare if self.bare else interface, Scope.READ in self.caller.scopes))
 
 
 class Statistics(OipHandler):
