@@ -121,6 +121,15 @@ def test_a_killed_worker_is_a_restart(pool, waiting):
     assert value(scraped(pool), "zeromind_worker_restarts_total", "sum") == 0
 
 
+def test_what_was_dropped_is_no_model_that_is_missing(pool):
+    assert pool.load({"id": "passing", "model_file": "sum.py"}).status == 200
+    assert value(scraped(pool), "zeromind_model_state", "passing", state="READY") == 1
+    assert pool.drop("passing").status == 200
+    samples = scraped(pool)
+    assert not any(("model", "passing") in labels for _, *labels in samples)
+    assert value(samples, "zeromind_model_state", "gone", state="UNAVAILABLE") == 1
+
+
 def test_a_streams_first_response_is_counted_once(pool):
     assert pool.post("/v2/models/count/generate_stream", {"to": [3]}).status == 200
     samples = scraped(pool)

@@ -35,7 +35,8 @@ class View:
 
     async def models(self, caller: Caller) -> list[dict[str, Any]]:
         """All that there is to say of each model that the caller sees, as ``repository.description`` has it."""
-        models, absent = self._seen(caller), self._absent(caller)
+        models = self._seen(caller)
+        absent = [known for known in self._registry.remembered() if caller.sees(known["id"])]
         held = await asyncio.to_thread(Held.of, models)
         return [description.described(model, one) for model, one in zip(models, held, strict=True)] + absent
 
@@ -56,13 +57,14 @@ class View:
         """Content type and bytes of the metrics for Prometheus, of the models that the caller sees; of all else if those are all."""
         now, everything = time.monotonic(), caller.models is None
         models = self._seen(caller)
+        here = {model.task.id for model in models}
         reading = PoolReading(
             id=str(self._config.id),
             version=zeromind.__version__,
             uptime_s=self.host.uptime_s,
             ready=ready,
             models=[readings.of(model, self._config, now) for model in models],
-            absent=[known["id"] for known in self._absent(caller)],
+            absent=[name for name in self._registry.failed if name not in here and caller.sees(name)],
             wires=[wire() for wire in self.wires] if everything else (),
         )
 
@@ -75,7 +77,3 @@ class View:
 
     def _seen(self, caller: Caller) -> list[Model]:
         return [model for model in self._registry.models() if caller.sees(model.task.id)]
-
-    def _absent(self, caller: Caller) -> list[dict[str, Any]]:
-        """Those that the caller may know of and that are not here."""
-        return [known for known in self._registry.remembered() if caller.sees(known["id"])]
