@@ -67,9 +67,7 @@ class WireReading:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PoolReading:
-    """Of a pool: ``absent`` are models that should be here and are not. What is about more than models is
-    left out where not all may see it.
-    """
+    """Of a pool: ``absent`` are models that could not be loaded. What is about more than models is left out where not all may see it."""
 
     id: str
     version: str
