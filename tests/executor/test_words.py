@@ -36,6 +36,20 @@ def test_lines_are_put_together(caplog):
     assert kept == ["one", "two", "thr\u00e9e\ufffd"]
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"\x1b[31mred\x1b[0m\tis \x1b[1;4mred", "red\tis red"),
+        (b"10 %\r20 %\r\n", "20 %"),
+        (b"said 'x\r2026-01-01 00:00:00 ERROR all is lost", "2026-01-01 00:00:00 ERROR all is lost"),
+        (b"a\x1b[2Jb\x00c\x08d", "a\\x1b[2Jb\\x00c\\x08d"),
+        ("one\u2028two\u202ethree\x85".encode(), "one\\x2028two\\x202ethree"),
+    ],
+)
+def test_what_moves_a_terminals_cursor_is_no_part_of_a_line(caplog, written, told):
+    assert said(caplog, written + b"\n") == ([f"m: {told}"], [told])
+
+
 def test_the_last_lines_are_kept(caplog):
     assert said(caplog, b"".join(b"%d\n" % number for number in range(50)))[1] == [str(number) for number in range(50 - KEPT_LINES, 50)]
 

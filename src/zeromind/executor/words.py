@@ -7,6 +7,7 @@ import collections
 import contextlib
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,7 @@ _READ_BYTES = 1 << 14
 """At a time: whoever writes without end must not keep the event loop from others."""
 _MOST_READS = 64
 """At the end. A pipe holds no more, unless somebody goes on filling it."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Words:
@@ -97,4 +99,8 @@ class Words:
 
 
 def _text(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip()
+    """What a terminal would show of it, and nothing that would move its cursor: models print what clients have sent."""
+    text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}" for letter in _COLOUR.sub("", text))
