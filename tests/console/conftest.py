@@ -421,5 +421,5 @@ class Page:
 
     def module(self, path, expression):
         """What an expression of a module's exports, ``it``, gives."""
-        script = f"const done = arguments[0]; import('./console/{path}').then((it) => done({expression}))"
+        script = f"const done = arguments[0]; import('./console/{path}').then((it) => {expression}).then(done)"
         return self.browser.execute_async_script(script)

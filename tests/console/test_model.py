@@ -56,6 +56,13 @@ def test_charts_move_while_it_is_asked(pool, browser, busy):
     page.until(lambda: latency.find_element("css selector", "b").text != whole, "the latency of another stage")
 
 
+def test_charts_tell_nothing_of_the_model_before(pool, browser):
+    page = Page(browser, pool, "#/model/fragile")
+    page.until(lambda: " MB" in page.all(".chart b")[-1].text, "its memory")
+    page.go("#/model/broken")
+    page.until(lambda: [figure.text for figure in page.all(".chart b")] == ["–"] * 11 + ["0", "–"], "charts without figures")
+
+
 def test_charts_are_read_with_mouse_and_keyboard(pool, browser, busy):
     page = Page(browser, pool, "#/model/fragile")
     page.until(lambda: path(page, "Throughput", 2).count("L") > 2, "some seconds of throughput")

@@ -123,6 +123,7 @@ def test_numbers_texts_and_truths_are_typed_into_fields(pool, browser):
     assert answers["many_out"].find_elements("css selector", ".bars .best")[0].get_attribute("title") == "2000"
     assert answers["flag_out"].find_element("css selector", ".single").text == "true"
     assert answers["<i>text</i>_out"].find_element("css selector", ".single").text == "“it's” <b>bold</b>"
+    assert answers["large_out"].find_element("css selector", ".single").text == "9007199254740993", "nor on the way back"
     line = page.one("pre.curl").text
     assert '"large": [9007199254740993]' in line, "large whole numbers are not rounded on the way"
     assert '"table": [[1.5,-0.25,7]]' in line
@@ -311,3 +312,31 @@ def test_what_stays_under_way_when_the_reader_leaves_is_given_up(pool, browser):
     page.go("#/model/fragile/try")
     page.one("button.repeat")
     page.gone("button.stop")
+
+
+def test_large_whole_numbers_keep_their_digits(pool, browser):
+    page = Page(browser, pool)
+    for text in ("[18446744073709551615,-9223372036854775808,7,0.12345678901234566,1e+300]", '{"a":"12345678901234567890"}'):
+        assert page.module("pool/json.js", f"it.stringify(it.parse({json.dumps(text)}))") == text
+
+
+def test_of_an_enormous_answer_the_beginning_is_shown(pool, browser):
+    page = Page(browser, pool)
+    for value in ("[Array(300000).fill(0.5)]", "Array(300000).fill([0.5])", "'x'.repeat(1000000)"):
+        text = page.module("trial/output.js", f"it.output('y', {value}, null, new Map()).textContent")
+        assert len(text) < 110_000
+        assert "characters more" in text
+
+
+def test_figures_fit_beside_their_bars(pool, browser):
+    page = Page(browser, pool)
+    row = [123456789, -1.8446744073709552e19, -0.000012345678, 1234.5678, 0]
+    expression = f"[...it.bars(it.rowsOf([{json.dumps(row)}])).querySelectorAll('.number')].map((each) => each.textContent)"
+    assert page.module("trial/bars.js", expression) == ["123456789", "-1.84e+19", "-1.23e-5", "1234.6", "0"]
+
+
+def test_a_connection_that_breaks_is_told_in_words(pool, browser):
+    page = Page(browser, pool)
+    broken = "new Response(new ReadableStream({ pull: (stream) => stream.error(new TypeError('network error')) }))"
+    for expression in (f"it.read({broken})", f"import('/console/trial/stream.js').then((it) => it.events({broken}).next())"):
+        assert page.module("pool/request.js", f"{expression}.catch(String)") == "the pool broke off in the middle of its answer"

@@ -116,7 +116,8 @@ export class Frame {
     if (watched)
       for (const [name, value] of Object.entries({ x1: watched.x, x2: watched.x, y2: HEIGHT })) this.#cursor.setAttribute(name, value);
     say(this.#when, watched ? watched.label : "");
-    (watched ? watched.values : this.#latest).forEach((value, index) => say(this.#figures[index], this.#word(value)));
+    const values = watched ? watched.values : this.#latest;
+    this.#figures.forEach((figure, index) => say(figure, this.#word(values[index])));
   }
 
   #word(value) {

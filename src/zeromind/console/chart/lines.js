@@ -7,6 +7,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 const STEP_MS = 1000;
 /** Between points that are further apart nothing is known. */
 const GAP_S = 5;
+const DASH = 5;
 
 /** `values(point)` gives a number or null for each of the series. */
 export class Lines {
@@ -78,9 +79,9 @@ function lines(places, at, series) {
         before = -Infinity;
         continue;
       }
-      const spot = `${x.toFixed(1)} ${at(values[index]).toFixed(1)}`;
-      // A line of no length, with round ends, is the dot of a value that stands alone.
-      path += time - before < GAP_S ? `L${spot}` : `M${spot}h.01`;
+      const y = at(values[index]).toFixed(1);
+      // It begins with a dash, so that a value that stands alone is seen.
+      path += time - before < GAP_S ? `L${x.toFixed(1)} ${y}` : `M${(x - DASH).toFixed(1)} ${y}h${DASH}`;
       before = time;
     }
     return draw("path", { class: `line colour-${colour}`, d: path });

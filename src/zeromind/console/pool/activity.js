@@ -63,6 +63,7 @@ export class Activity extends EventTarget {
   #take(now) {
     const before = this.#before;
     this.#before = now;
+    if (now.time < this.time) this.#points.clear(); // a server on another machine, whose clock is another
     this.bounds = now.bounds;
     this.time = now.time;
     this.#latest = new Map(Object.entries(now.models));

@@ -12,6 +12,7 @@ let declined = false;
 /** Says "change" when there is another key. */
 export const key = new EventTarget();
 
+button.hidden = current() === null; // of a key that is kept another one may be wanted
 document.getElementById("key-cancel").addEventListener("click", () => dialog.close("no"));
 button.addEventListener("click", () => {
   declined = false;

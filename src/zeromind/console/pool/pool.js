@@ -1,5 +1,6 @@
 // What the pool serves, kept up to date.
 
+import { stringify } from "./json.js";
 import { ask } from "./request.js";
 import { key } from "./key.js";
 
@@ -49,7 +50,7 @@ export class Pool extends EventTarget {
 
   /** Load a model anew, with what is different in its task; it serves until the new one does. */
   async reload(id, changes = {}) {
-    const parameters = Object.keys(changes).length ? { config: JSON.stringify(changes) } : {};
+    const parameters = Object.keys(changes).length ? { config: stringify(changes) } : {};
     return this.#change(`v2/repository/models/${encodeURIComponent(id)}/load`, {}, { parameters });
   }
 

@@ -1,5 +1,6 @@
 // Requests to the pool that served this page.
 
+import { parse, stringify } from "./json.js";
 import { another, authorization, current, key } from "./key.js";
 
 /** The pool's address: this module lies two folders beneath it, whatever prefix a proxy puts before. */
@@ -43,7 +44,7 @@ export async function send(path, query = {}, body = undefined, signal = undefine
   const options = { cache: "no-store", signal, headers: { Accept: "application/json" } };
   if (body !== undefined) {
     options.method = "POST";
-    options.body = body instanceof Blob || typeof body === "string" ? body : JSON.stringify(body);
+    options.body = body instanceof Blob || typeof body === "string" ? body : stringify(body);
     options.headers["Content-Type"] = body instanceof Blob ? body.type : "application/json";
   }
   let response, fault, used;
@@ -61,14 +62,22 @@ async function answer(url, options) {
   try {
     return await fetch(url, options);
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Fault("the pool cannot be reached");
+    throw lost(error, "the pool cannot be reached");
   }
 }
 
-async function read(response) {
-  const text = await response.text();
+/** What a request or the reading of its answer failed of: a Fault, unless somebody gave it up. */
+export function lost(error, sentence = "the pool broke off in the middle of its answer") {
+  return error.name === "AbortError" ? error : new Fault(sentence);
+}
+
+/** The JSON of an answer. Throws a Fault. */
+export async function read(response) {
+  const text = await response.text().catch((error) => {
+    throw lost(error);
+  });
   try {
-    return text ? JSON.parse(text) : {};
+    return text ? parse(text) : {};
   } catch {
     throw new Fault(`the answer is no JSON (HTTP ${response.status})`);
   }

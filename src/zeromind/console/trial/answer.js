@@ -2,6 +2,7 @@
 
 import { button, choice, copier, make } from "../page/element.js";
 import { clock, several, time } from "../page/words.js";
+import { stringify } from "../pool/json.js";
 import { gist, output } from "./output.js";
 import { timing } from "./timing.js";
 
@@ -60,7 +61,7 @@ export class Answer {
     return {
       part: (value) => {
         parts++;
-        const texts = Object.values(value).map((one) => (typeof one === "string" ? one : JSON.stringify(one)));
+        const texts = Object.values(value).map((one) => (typeof one === "string" ? one : stringify(one)));
         list.append(make("li", {}, texts.join(" · ")));
         if (list.children.length > MOST_PARTS) (list.firstChild.remove(), (list.start = parts - MOST_PARTS + 1));
         count.textContent = several(parts, "part");

@@ -6,6 +6,7 @@ const MOST_ROWS = 8;
 const MOST_IN_ORDER = 12;
 const BEST = 10;
 const MOST_BARS = 2000;
+const LONGEST_FIGURE = 9;
 
 /** The rows of a value that can be shown as bars, each a list of {name, value}; null if it cannot. */
 export function rowsOf(value, labels) {
@@ -63,7 +64,7 @@ function list(shown, row) {
     // Through the object model: the pages' policy forbids style attributes.
     bar.style.left = `${(100 * (Math.min(0, value) - low)) / span}%`;
     bar.style.width = `${(100 * Math.abs(value ?? 0)) / span}%`;
-    const text = value === null ? "null" : areShares ? value.toFixed(4) : String(Number(value.toPrecision(5)));
+    const text = value === null ? "null" : areShares ? value.toFixed(4) : figure(value);
     return make(
       "li",
       { class: item === top ? "best" : null, title: String(value) },
@@ -74,4 +75,11 @@ function list(shown, row) {
   });
   const isNamed = row.some(({ name }) => name.length > 3);
   return make("ol", { class: `plain bars${isNamed ? " named" : ""}`, start: 0 }, ...items);
+}
+
+/** A number in as much room as there is beside a bar: whole if it fits, else rounded. */
+function figure(value) {
+  const [whole, rounded] = [String(value), String(Number(value.toPrecision(5)))];
+  if (Number.isInteger(value) && whole.length <= LONGEST_FIGURE) return whole;
+  return rounded.length <= LONGEST_FIGURE ? rounded : value.toExponential(2);
 }

@@ -3,6 +3,7 @@
 import { make } from "../page/element.js";
 import { Fault } from "../pool/request.js";
 
+const MOST_PREFILLED = 1000;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
 
 /** Whether an input is one for such a list: rows of numbers, too many for fields. */
@@ -24,7 +25,8 @@ export class Listing {
       "aria-label": `${input.name} as numbers`,
       placeholder: `${wanted} a line, with spaces or commas between them`,
     });
-    if (input.shape[1] !== null && input.shape[1] <= 1000) this.#text.value = Array(input.shape[1]).fill("0").join(" ");
+    const count = input.shape[1] ?? 1;
+    if (count <= MOST_PREFILLED) this.#text.value = Array(count).fill("0").join(" ");
     this.element = this.#text;
   }
 

@@ -1,10 +1,13 @@
 // One output of an answer: as a value, bars, a picture, a table or JSON; the reader may switch.
 
 import { choice, make } from "../page/element.js";
+import { brief } from "../page/words.js";
+import { stringify } from "../pool/json.js";
 import { bars, best, rowsOf } from "./bars.js";
 import { picture, pictureOf } from "./picture.js";
 
 const MOST_CELLS = 5000;
+const MOST_CHARACTERS = 100_000;
 let count = 0;
 
 /** How a value can be shown, the best way first. */
@@ -12,12 +15,12 @@ const VIEWS = {
   value: {
     word: "Value",
     read: (value) => textOf(value),
-    show: (text) => make("p", { class: text.length > 60 ? "text" : "single" }, text),
+    show: (text) => cut(text, (shown) => make("p", { class: text.length > 60 ? "text" : "single" }, shown)),
   },
   picture: { word: "Picture", read: pictureOf, show: picture },
   bars: { word: "Bars", read: rowsOf, show: bars },
   table: { word: "Table", read: (value) => recordsOf(value), show: (records) => table(records) },
-  json: { word: "JSON", read: (value) => ({ value }), show: ({ value }) => make("pre", { tabindex: 0 }, compact(value)) },
+  json: { word: "JSON", read: (value) => ({ value }), show: ({ value }) => cut(compact(value), (shown) => make("pre", { tabindex: 0 }, shown)) },
 };
 
 /** An output's element; `spec` is what the interface says of it, `chosen` remembers, by name, which view the reader likes. */
@@ -49,7 +52,7 @@ export function output(name, value, spec, chosen) {
 /** The gist of a value, in a few characters. */
 export function gist(value, spec) {
   const rows = isColumn(spec) ? null : rowsOf(value, spec?.labels);
-  const text = rows ? rows.map((row) => best(row).name).join(", ") : (textOf(value) ?? JSON.stringify(value));
+  const text = rows ? rows.map((row) => best(row).name).join(", ") : (textOf(value) ?? stringify(value));
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
@@ -62,12 +65,12 @@ function isColumn(spec) {
 function textOf(value) {
   let inner = value;
   while (Array.isArray(inner) && inner.length === 1) inner = inner[0];
-  return ["number", "string", "boolean"].includes(typeof inner) ? String(inner) : null;
+  return ["number", "bigint", "string", "boolean"].includes(typeof inner) ? String(inner) : null;
 }
 
 /** {head, rows} of lists of plain values or of records; null for what is no table. */
 function recordsOf(value) {
-  if (!Array.isArray(value) || !value.length) return null;
+  if (!Array.isArray(value) || !value.length || value.length > MOST_CELLS) return null;
   const flat = value.every((row) => Array.isArray(row) && row.length === 1 && Array.isArray(row[0]) && typeof row[0][0] === "object")
     ? value.flat()
     : value;
@@ -94,8 +97,8 @@ function table({ head, rows }) {
   const cell = (value) =>
     make(
       "td",
-      { class: typeof value === "number" ? "figure" : null },
-      typeof value === "object" && value !== null ? JSON.stringify(value) : String(value),
+      { class: ["number", "bigint"].includes(typeof value) ? "figure" : null },
+      typeof value === "object" && value !== null ? stringify(value) : String(value),
     );
   const top =
     head.length > 0 &&
@@ -104,7 +107,15 @@ function table({ head, rows }) {
   return make("div", { class: "wide scroll", tabindex: 0 }, make("table", { class: "answer-table" }, top, make("tbody", {}, ...body)));
 }
 
+/** What `show` makes of a text; of a very long one of its beginning, since a browser lays out megabytes for minutes. */
+function cut(text, show) {
+  if (text.length <= MOST_CHARACTERS) return show(text);
+  const more = `${brief(text.length - MOST_CHARACTERS)} characters`;
+  const told = make("p", { class: "dim" }, `and ${more} more: curl shows all`);
+  return make("div", { class: "stack" }, show(text.slice(0, MOST_CHARACTERS)), told);
+}
+
 /** JSON with the innermost lists on one line. */
 function compact(value) {
-  return JSON.stringify(value, null, 1).replace(/\n\s*(?=[\d\-nu\]])/g, " ");
+  return stringify(value, 1).replace(/\n\s*(?=[\d\-nu\]])/g, " ");
 }

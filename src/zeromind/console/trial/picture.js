@@ -37,7 +37,8 @@ export function picture({ height, width, channels, at }) {
   let [low, high] = [Infinity, -Infinity];
   const each = (act) => {
     for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++) for (let channel = 0; channel < channels; channel++) act(at(y, x, channel) ?? 0, y, x, channel);
+      for (let x = 0; x < width; x++)
+        for (let channel = 0; channel < channels; channel++) act(Number(at(y, x, channel) ?? 0), y, x, channel);
   };
   each((number) => ([low, high] = [Math.min(low, number), Math.max(high, number)]));
   if (low >= 0 && high <= 255) [low, high] = [0, high <= 1 ? 1 : 255];

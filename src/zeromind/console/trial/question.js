@@ -82,7 +82,7 @@ export class Question {
     if (text.length <= LONGEST_ARGUMENT) return literal(text);
     const file = `${name.replace(/[^\w.-]/g, "_")}.json`;
     files[file] = new Blob([text], { type: "application/json" });
-    return `json.loads(Path(${string(file)}).read_text())`;
+    return `json.loads(Path(${string(file)}).read_bytes())`;
   }
 }
 

@@ -1,6 +1,7 @@
 // Server-sent events, as they come (HTML Living Standard, section 9.2), from an answer to a POST, which EventSource cannot send.
 
-import { faultIn } from "../pool/request.js";
+import { parse } from "../pool/json.js";
+import { faultIn, lost } from "../pool/request.js";
 
 /** The JSON of each event of an answer. Throws a Fault that the stream ends with. */
 export async function* events(response) {
@@ -17,7 +18,7 @@ export async function* events(response) {
         .map((line) => line.slice(5))
         .join("\n");
       if (!data.trim()) continue;
-      const value = JSON.parse(data);
+      const value = parse(data);
       const fault = faultIn(value);
       if (fault) throw fault;
       yield value;
@@ -30,6 +31,8 @@ async function* chunks(stream) {
   const reader = stream.getReader();
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } catch (error) {
+    throw lost(error);
   } finally {
     reader.cancel().catch(() => {});
   }

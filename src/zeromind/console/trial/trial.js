@@ -1,7 +1,7 @@
 // Asking a model: a form made of its interface, and its answer.
 
 import { button, make, sendOnCtrlEnter } from "../page/element.js";
-import { Fault, send } from "../pool/request.js";
+import { Fault, read, send } from "../pool/request.js";
 import { Answer } from "./answer.js";
 import { Entry } from "./entry.js";
 import { Question } from "./question.js";
@@ -181,7 +181,7 @@ async function sent(act) {
 async function outcome(question, body, signal) {
   const begin = performance.now();
   const response = await send(question.path, question.query, body, signal);
-  const answer = await response.json();
+  const answer = await read(response);
   const milliseconds = performance.now() - begin;
   const { model_name: _name, model_version: _version, id: _id, ...outputs } = answer;
   return { result: answer.result ?? outputs, stages: stagesOf(response.headers.get("Server-Timing")), milliseconds };

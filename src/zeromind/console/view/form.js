@@ -1,6 +1,7 @@
 // The fields of a task that most tasks need, in step with the task as JSON.
 
 import { button, make, note, notice } from "../page/element.js";
+import { parse, stringify } from "../pool/json.js";
 
 const INSTALL = /^[a-z0-9]+$/;
 
@@ -92,7 +93,7 @@ export class Form {
   /** Show a task. */
   fill(task) {
     this.#task = task;
-    this.#json.value = JSON.stringify(task, null, 2);
+    this.#json.value = stringify(task, 2);
     this.#spread();
   }
 
@@ -102,7 +103,7 @@ export class Form {
   }
 
   #addFilter(side, tensor, filter) {
-    const settings = typeof filter === "object" ? JSON.stringify(filter) : filter;
+    const settings = typeof filter === "object" ? stringify(filter) : filter;
     const row = make(
       "div",
       { class: "row filter-row" },
@@ -155,14 +156,14 @@ export class Form {
       (all[tensor] ??= []).push(parsed(filter));
     }
     this.#task = task;
-    this.#json.value = JSON.stringify(task, null, 2);
+    this.#json.value = stringify(task, 2);
     note(this.#wrong, "");
   }
 
   /** From the JSON into the fields, where it is a task. */
   #read() {
     try {
-      const task = JSON.parse(this.#json.value || "{}");
+      const task = parse(this.#json.value || "{}");
       if (typeof task !== "object" || task === null || Array.isArray(task)) throw new Error("it is no object");
       this.#task = task;
       this.#spread();
@@ -190,7 +191,7 @@ export class Form {
 /** A filter's id, or the object that also has its settings. */
 function parsed(text) {
   try {
-    return text.startsWith("{") ? JSON.parse(text) : text;
+    return text.startsWith("{") ? parse(text) : text;
   } catch {
     return text;
   }

@@ -3,11 +3,13 @@
 import { button, make, note, notice, say, sendOnCtrlEnter } from "../page/element.js";
 import { link } from "../page/route.js";
 import { bytes } from "../page/words.js";
+import { parse, stringify } from "../pool/json.js";
 import { ask, Fault } from "../pool/request.js";
 import { spark, trace } from "../chart/spark.js";
 import { Form } from "./form.js";
 
 const TICK_MS = 100;
+const DEADLINE_MS = 10_000;
 
 export class Load {
   title = "Load a model";
@@ -31,6 +33,7 @@ export class Load {
   );
   #result = notice();
   #next = make("p", { class: "row", hidden: true });
+  #about; // the id in the page's address; none for a new model
   #known = null; // the task of the model that is to be replaced
   #id = "";
 
@@ -61,17 +64,21 @@ export class Load {
 
   async show([, id]) {
     this.#offer();
-    if ((id ?? null) === (this.#known?.id ?? null)) return;
+    if (id === this.#about) return;
+    this.#about = id;
     this.#known = null;
     note(this.#result, "");
     this.#next.hidden = true;
     say(this.#heading, id ? `Load ${id} anew` : "Load a model");
     if (!id) return this.#fields.fill({});
     try {
-      this.#known = await ask("info/task", { id });
-      this.#fields.fill(this.#known);
+      const known = await ask("info/task", { id }, undefined, AbortSignal.timeout(DEADLINE_MS));
+      if (id !== this.#about) return; // the reader has gone on
+      this.#known = known;
+      this.#fields.fill(known);
     } catch (fault) {
-      note(this.#result, `${fault}`, true);
+      if (id === this.#about) note(this.#result, `${fault}`, true);
+      this.#about = null; // it is asked again when one comes back
     }
   }
 
@@ -95,7 +102,7 @@ export class Load {
   async #load() {
     let task;
     try {
-      task = JSON.parse(this.#fields.text);
+      task = parse(this.#fields.text);
     } catch (error) {
       return note(this.#result, `the task is no JSON: ${error.message}`, true);
     }
@@ -161,7 +168,7 @@ function changes(task, known) {
   const gone = Object.keys(known).filter((name) => !(name in task));
   return {
     ...Object.fromEntries(gone.map((name) => [name, emptied(name, known[name])])),
-    ...Object.fromEntries(Object.entries(task).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(known[name]))),
+    ...Object.fromEntries(Object.entries(task).filter(([name, value]) => stringify(value) !== stringify(known[name]))),
   };
 }
 

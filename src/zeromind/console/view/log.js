@@ -50,6 +50,7 @@ export class Log {
     if (id !== this.#id) {
       this.#lines = [];
       this.#show();
+      note(this.#fault, "");
     }
     this.#id = id;
     this.stop();
@@ -67,11 +68,13 @@ export class Log {
       const { lines } = await ask("info/log", { id }, undefined, AbortSignal.timeout(DEADLINE_MS));
       if (id !== this.#id) return;
       note(this.#fault, "");
+      this.#place.hidden = false;
       if (JSON.stringify(lines) === JSON.stringify(this.#lines) && this.#place.children.length) return;
       this.#lines = lines;
       this.#show();
     } catch (fault) {
       note(this.#fault, `${fault}`, true);
+      this.#place.hidden = !this.#lines.length; // whether they have said anything is not known
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { copier, make, note, notice } from "../page/element.js";
 import { link } from "../page/route.js";
+import { stringify } from "../pool/json.js";
 import { ask } from "../pool/request.js";
 
 export class Task {
@@ -33,7 +34,7 @@ export class Task {
     this.#change.href = link("load", id);
     this.#text.textContent = "";
     try {
-      this.#text.textContent = JSON.stringify(await ask("info/task", { id }), null, 2);
+      this.#text.textContent = stringify(await ask("info/task", { id }), 2);
       note(this.#fault, "");
     } catch (fault) {
       note(this.#fault, `${fault}`, true);
