@@ -9,6 +9,8 @@ from selenium.webdriver.common.keys import Keys
 
 from .conftest import LABELS, Page
 
+NONE = "\u2013"
+
 
 @pytest.fixture
 def busy(pool):
@@ -60,7 +62,7 @@ def test_charts_tell_nothing_of_the_model_before(pool, browser):
     page = Page(browser, pool, "#/model/fragile")
     page.until(lambda: " MB" in page.all(".chart b")[-1].text, "its memory")
     page.go("#/model/broken")
-    page.until(lambda: [figure.text for figure in page.all(".chart b")] == ["–"] * 11 + ["0", "–"], "charts without figures")
+    page.until(lambda: [figure.text for figure in page.all(".chart b")] == [*[NONE] * 11, "0", NONE], "charts without figures")
 
 
 def test_charts_are_read_with_mouse_and_keyboard(pool, browser, busy):

@@ -20,7 +20,11 @@ const VIEWS = {
   picture: { word: "Picture", read: pictureOf, show: picture },
   bars: { word: "Bars", read: rowsOf, show: bars },
   table: { word: "Table", read: (value) => recordsOf(value), show: (records) => table(records) },
-  json: { word: "JSON", read: (value) => ({ value }), show: ({ value }) => cut(compact(value), (shown) => make("pre", { tabindex: 0 }, shown)) },
+  json: {
+    word: "JSON",
+    read: (value) => ({ value }),
+    show: ({ value }) => cut(compact(value), (shown) => make("pre", { tabindex: 0 }, shown)),
+  },
 };
 
 /** An output's element; `spec` is what the interface says of it, `chosen` remembers, by name, which view the reader likes. */
