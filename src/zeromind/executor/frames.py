@@ -13,8 +13,8 @@ PREFIX = struct.Struct("<I")
 """Every frame begins with the length of the rest, little-endian."""
 MOST_BYTES = 64 << 20
 _MOST_S = 1e9
-_MOST_WORDS = 1 << 16
-"""Of a fault's message, in characters: it is kept, and told to many."""
+MOST_WORDS = 1 << 16
+"""Of a fault's message, and of its traceback, in characters: they are kept."""
 
 
 class FrameError(Exception):
@@ -89,6 +89,6 @@ def fault_to_json(error: ZeroMindError) -> dict[str, Any]:
 def fault_from_json(entry: dict[str, Any]) -> ZeroMindError:
     """The fault that ``fault_to_json`` wrote. Raises FrameError for anything else."""
     try:
-        return ZeroMindError(ErrorKind[entry["kind"]], str(entry["message"])[:_MOST_WORDS], *entry["params"])
+        return ZeroMindError(ErrorKind[entry["kind"]], str(entry["message"])[:MOST_WORDS], *entry["params"])
     except (KeyError, TypeError) as error:
         raise FrameError(f"a message holds no fault: {error!r}") from None

@@ -96,7 +96,7 @@ class ProcessExecutor:
         if "fault" in message:
             await self.stop()
             fault = frames.fault_from_json(message["fault"])
-            fault.trace = str(message.get("trace", ""))
+            fault.trace = str(message.get("trace", ""))[-frames.MOST_WORDS :]
             raise fault
         self._interface = Interface.from_json(message["interface"])
         self.free = message["free"]
