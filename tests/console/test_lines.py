@@ -71,6 +71,20 @@ def test_of_a_drawing_beside_other_inputs(pool, browser, tmp_path):
     pool.ask("/model/drop?id=mixed")
 
 
+def test_of_a_file_that_is_no_picture(pool, browser, tmp_path):
+    source = tmp_path / "from" / "it's.strange"
+    source.parent.mkdir()
+    source.write_bytes(bytes(700))
+    page = Page(browser, pool, "#/model/sound/try")
+    page.one(".upload")
+    page.all("input[type=file]")[0].send_keys(str(source))
+    page.says(".upload", "it's.strange, 700 B")
+    page.predict()
+    page.says(".single", "700")
+    for language in ("curl", "python"):
+        assert json.loads(run(page, tmp_path, language))["result"] == {"y": [[700.0]]}
+
+
 def test_of_a_stream_with_parameters(pool, browser, tmp_path):
     page = Page(browser, pool, "#/model/countdown/try")
     page.write(".grid input", "2")

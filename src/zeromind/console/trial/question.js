@@ -2,6 +2,7 @@
 
 import { address } from "../pool/request.js";
 import { current } from "../pool/key.js";
+import { takes } from "./pad.js";
 
 const LONGEST_ARGUMENT = 1500;
 
@@ -54,6 +55,8 @@ export class Question {
 
   /** The same for Python. */
   python() {
+    const { picture } = this;
+    if (picture && !this.isStream && !takes([picture.type])) return this.#upload(picture);
     const files = {};
     const literals = Object.entries(this.#values).map(([name, value]) => [name, this.#literal(name, value, files)]);
     const alone = literals.length === 1 && this.#values[literals[0][0]].blob;
@@ -72,6 +75,21 @@ export class Question {
       ...(this.isStream ? [`    for part in client.stream(${call}):`, "        print(part)"] : [`    print(client.predict(${call}))`]),
     ];
     return { line: lines.join("\n"), files };
+  }
+
+  /** For files that are no pictures, which have no form in the protocol that the client speaks. */
+  #upload(file) {
+    const key = current() === null ? "" : ', "Authorization": "Bearer " + os.environ["ZEROMIND_KEY"]';
+    const lines = [
+      ...(key ? ["import os"] : []),
+      "from pathlib import Path",
+      "from urllib.request import Request, urlopen",
+      "",
+      `headers = {"Content-Type": ${string(file.type)}${key}}`,
+      `body = Path(${string(nameOf(file))}).read_bytes()`,
+      `print(urlopen(Request(${string(address(this.path, this.query).href)}, body, headers), timeout=60).read().decode())`,
+    ];
+    return { line: lines.join("\n"), files: { [nameOf(file)]: file } };
   }
 
   #literal(name, { blob, text }, files) {
