@@ -254,3 +254,14 @@ def test_served_is_all_that_is_asked(collector):
     (span,) = collector.spans
     assert (span.name, values(span.attributes)) == ("one", {"a": 1})
     assert span.end_time_unix_nano - span.start_time_unix_nano == pytest.approx(1e9, rel=1e-3)
+
+
+def test_what_clients_make_up_is_cut(collector, thread_server, waiting):
+    with thread_server(tasks=TASKS, otlp_endpoint=collector.url, trace_ratio=0) as pool:
+        headers = {**TRACED, "User-Agent": "a" * 20_000}
+        assert pool.get("/" + "b" * 20_000 + "?token=c&d=" + "e" * 20_000, headers=headers).status == 404
+        waiting(lambda: collector.spans)
+    (span,) = collector.spans
+    told = values(span.attributes)
+    assert [len(told[name]) for name in ("user_agent.original", "url.path", "url.query")] == [1000] * 3
+    assert told["url.query"].startswith("token=***&d=e")

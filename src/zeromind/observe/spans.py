@@ -22,6 +22,8 @@ from zeromind.observe.timing import Work
 
 _log = logging.getLogger(__name__)
 _PATH = "/v1/traces"
+_MOST_TEXT = 1000
+"""Of what a client has made up, in characters: thousands of spans may wait."""
 _CLOSE_S = 3.0
 """How long a collector that does not answer may hold up a pool that ends."""
 
@@ -96,9 +98,8 @@ class Spans:
         offset_ns = time.time_ns() - time.monotonic_ns()
         trace = self._trace
         parent = self._propagator.extract(served.parent)
-        span = self._tracer.start_span(
-            served.name, parent, trace.SpanKind.SERVER, served.attributes, start_time=_ns(served.came, offset_ns)
-        )
+        told = {name: value[:_MOST_TEXT] if isinstance(value, str) else value for name, value in served.attributes.items()}
+        span = self._tracer.start_span(served.name, parent, trace.SpanKind.SERVER, told, start_time=_ns(served.came, offset_ns))
         if span.is_recording():
             if served.failed:
                 span.set_attribute("error.type", served.failed)
