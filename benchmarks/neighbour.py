@@ -21,10 +21,10 @@ import report
 import uvloop
 from server import Server, serving
 
+from zeromind.bench.call import Call
+from zeromind.bench.load import Load, Plan
+from zeromind.bench.result import Result
 from zeromind.client.address import Address
-from zeromind.client.call import Call
-from zeromind.client.load import Load, Plan
-from zeromind.client.result import Result
 
 SHOWN = ("p50", "p99")
 NEIGHBOURS = 8

@@ -24,7 +24,7 @@ from zeromind.config import pool
 from zeromind.observe import log_settings
 from zeromind.server import Server
 
-pytest_plugins = ["promises"]
+pytest_plugins = ["promises", "scripted"]
 WAIT_S = 30
 JSON = {"Content-Type": "application/json"}
 

@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("config", "codecs", "observe", "pictures", "regions"), 1),
     **dict.fromkeys(("access", "plugins", "adapters", "filters", "client"), 2),
-    **dict.fromkeys(("scheduler", "executor"), 3),
+    **dict.fromkeys(("scheduler", "executor", "bench"), 3),
     "repository": 4,
     "engine": 5,
     **dict.fromkeys(("http", "grpc", "console"), 6),

@@ -16,17 +16,17 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from zeromind.bench.call import Call
+from zeromind.bench.load import Plan
+from zeromind.bench.result import Result
+from zeromind.bench.sample import JSON, PROTOCOLS, Sample, samples
+from zeromind.bench.schedule import KINDS
+from zeromind.bench.served import Served, look
+from zeromind.bench.trial import first_answered, given
 from zeromind.cli import results, settings, suggestions
 from zeromind.cli.measuring import Measuring
 from zeromind.client import faults
 from zeromind.client.address import Address
-from zeromind.client.call import Call
-from zeromind.client.load import Plan
-from zeromind.client.result import Result
-from zeromind.client.sample import JSON, PROTOCOLS, Sample, samples
-from zeromind.client.schedule import KINDS
-from zeromind.client.served import Served, look
-from zeromind.client.trial import first_answered, given
 from zeromind.errors import ErrorKind, ZeroMindError
 
 _FIRST_ANSWER_S = 60.0  # a model may still be loading

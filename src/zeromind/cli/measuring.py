@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 
+from zeromind.bench.call import Call
+from zeromind.bench.load import Load, Plan
+from zeromind.bench.result import Result
 from zeromind.cli.results import name
-from zeromind.client.call import Call
-from zeromind.client.load import Load, Plan
-from zeromind.client.result import Result
 
 _BURST_S = 3.0
 _PARTS = (0.5, 0.8)

@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from zeromind.client.result import NO_ANSWER, Result
+from zeromind.bench.result import NO_ANSWER, Result
 
 _LATENCIES = ("mean", "p50", "p90", "p95", "p99", "p99.9", "max")
 

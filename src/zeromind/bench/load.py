@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zeromind.client.alarm import Alarm
-from zeromind.client.call import Call
-from zeromind.client.connection import Connection
-from zeromind.client.result import Result
-from zeromind.client.schedule import NEVER, Schedule, arrivals
-from zeromind.client.tally import Tally
+from zeromind.bench.alarm import Alarm
+from zeromind.bench.call import Call
+from zeromind.bench.connection import Connection
+from zeromind.bench.result import Result
+from zeromind.bench.schedule import NEVER, Schedule, arrivals
+from zeromind.bench.tally import Tally
 
 _TICK_S = 0.05
 _RETRY_S = 0.2

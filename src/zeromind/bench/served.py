@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from zeromind import datatypes
+from zeromind.bench.tally import message
 from zeromind.client.address import Address, Reply
-from zeromind.client.tally import message
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 

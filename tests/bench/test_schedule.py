@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeromind.client.schedule import ALWAYS, KINDS, NEVER, Schedule, arrivals
+from zeromind.bench.schedule import ALWAYS, KINDS, NEVER, Schedule, arrivals
 
 RATES = st.floats(0.1, 1000)
 SECONDS = st.floats(0, 10)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zeromind.client.served import Served
+from zeromind.bench.served import Served
 from zeromind.tensors import Tensor, TensorSpec
 
 PROTOCOLS = ("v2", "0mind")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeromind.client.result import Result, summary
+from zeromind.bench.result import Result, summary
 
 KEPT = Result(
     rate=100,

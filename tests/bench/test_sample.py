@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 
 from zeromind import datatypes
-from zeromind.client.sample import picture, random_tensor, samples
-from zeromind.client.served import Served
+from zeromind.bench.sample import picture, random_tensor, samples
+from zeromind.bench.served import Served
 from zeromind.tensors import TensorSpec
 
 RNG = np.random.default_rng(0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from zeromind.bench.call import Call
+from zeromind.bench.sample import JSON, Sample
+from zeromind.bench.served import Served
+from zeromind.bench.tally import message
 from zeromind.client.address import Address
-from zeromind.client.call import Call
-from zeromind.client.sample import JSON, Sample
-from zeromind.client.served import Served
-from zeromind.client.tally import message
 from zeromind.errors import ErrorKind, ZeroMindError
 
 

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 
-from zeromind.client.result import Result, summary
-from zeromind.client.schedule import NEVER
+from zeromind.bench.result import Result, summary
+from zeromind.bench.schedule import NEVER
 from zeromind.tensors import Tensor
 
 _MOST_MESSAGE = 300

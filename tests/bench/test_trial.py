@@ -2,9 +2,9 @@
 
 import pytest
 
-from zeromind.client.sample import Sample
-from zeromind.client.served import Served
-from zeromind.client.trial import first_answered, given
+from zeromind.bench.sample import Sample
+from zeromind.bench.served import Served
+from zeromind.bench.trial import first_answered, given
 from zeromind.errors import ErrorKind, ZeroMindError
 
 SERVED = Served("m", ())

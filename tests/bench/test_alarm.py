@@ -6,8 +6,8 @@ import time
 import pytest
 import uvloop
 
-from zeromind.client import alarm
-from zeromind.client.alarm import Alarm
+from zeromind.bench import alarm
+from zeromind.bench.alarm import Alarm
 
 
 async def rings(*times):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zeromind.client.tally import Tally, message
+from zeromind.bench.tally import Tally, message
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from zeromind.bench.served import Served, look
 from zeromind.client.address import Address
-from zeromind.client.served import Served, look
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import uvloop
 
+from zeromind.bench.call import Call
+from zeromind.bench.load import Load, Plan
 from zeromind.client.address import Address
-from zeromind.client.call import Call
-from zeromind.client.load import Load, Plan
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
