@@ -149,6 +149,14 @@ def test_terms_that_cannot_be(client, more, words):
         client.predict("add", [1, 2], **more)
 
 
+def test_no_end_of_patience(client):
+    for forever in (float("inf"), 1e12):
+        assert client.predict("add", [1, 2], timeout_s=forever).value == [3]
+        assert client.models(timeout_s=forever)
+    with pytest.raises(InvalidInput, match="seconds above 0"):
+        client.models(timeout_s=float("nan"))
+
+
 def test_what_only_the_server_can_refuse(client):
     with pytest.raises(InvalidInput) as caught:
         client.predict("records", {"a": 1})

@@ -61,6 +61,7 @@ def test_a_body_that_ends_with_the_connection(body, sizes):
 def test_what_comes_before_the_answer_is_read_over():
     reader, _ = read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
     assert (reader.done, reader.status, bytes(reader.reply().body)) == (True, 204, b"")
+    assert read(b"HTTP/1.1 100 \r\n\r\n" * 3000 + b"HTTP/1.1 204 \r\n\r\n")[0].status == 204
 
 
 @pytest.mark.parametrize("line", [b"Connection: close\r\n", b"Connection: Close\r\n"])
@@ -68,6 +69,14 @@ def test_a_connection_that_will_close_is_not_kept(line):
     assert not read(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + line + b"\r\n")[0].keep
     assert not read(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")[0].keep
     assert not read(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore")[0].keep
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert read(chunked)[0].keep
+    assert not read(chunked + b"more")[0].keep
+
+
+def test_a_stream_that_a_proxy_has_made_one_piece():
+    reader, _ = read(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+    assert [reader.take(), reader.take()] == [b"whole", b""]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +90,11 @@ def test_a_connection_that_will_close_is_not_kept(line):
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n123\r\n",
         b"HTTP/1.1 200 OK\r\nA: " + b"a" * BUFFER_BYTES,
     ],
     ids=lambda data: repr(data[17:60]),

@@ -163,7 +163,7 @@ def test_an_answer_that_has_begun_is_not_asked_for_again(http, answer):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            with pytest.raises(Unavailable, match="ended"):
+            with pytest.raises(Unavailable, match="ended the connection within its answer"):
                 http(f"http://127.0.0.1:{listener.getsockname()[1]}").models()
         finally:
             listener.shutdown(socket.SHUT_RDWR)
@@ -217,6 +217,60 @@ def test_an_answer_that_drips_does_not_outlast_the_deadline(http):
         finally:
             over.set()
             thread.join()
+
+
+def test_a_loop_that_was_blocked_has_not_seen_that_a_connection_was_closed():
+    async def main(listener):
+        async with AsyncClient(f"http://127.0.0.1:{listener.getsockname()[1]}", retries=0) as client:
+            for _ in range(3):
+                task = asyncio.ensure_future(client.models())
+                connection, _ = await asyncio.to_thread(listener.accept)
+                with connection:
+                    await asyncio.to_thread(connection.recv, 65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+                    assert await task == ()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        asyncio.run(main(listener))
+
+
+def test_a_client_that_is_closed(connect, pool):
+    client = connect(pool)
+    assert client.ready()
+    client.close()
+    if "grpc" in connect.kind:
+        with pytest.raises(Unavailable, match="this client is closed"):
+            client.models()
+        with pytest.raises(Unavailable, match="this client is closed"):
+            list(client.stream("count", [1]))
+    else:
+        assert client.models()
+
+
+def test_a_client_that_is_closed_within_a_call(pool):
+    async def main():
+        client = AsyncClient(pool.grpc_url)
+        call = asyncio.ensure_future(client.predict("lab", "sleep:2"))
+        await asyncio.sleep(0.5)
+        await client.close()
+        with pytest.raises(Unavailable, match="this client is closed"):
+            await call
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scheme", ["url", "grpc_url"])
+def test_another_event_loop_is_refused_at_once(pool, scheme):
+    client = AsyncClient(getattr(pool, scheme))
+
+    async def once():
+        assert await client.ready()
+        await client.close()
+
+    asyncio.run(once())
+    with pytest.raises(RuntimeError, match="one event loop"):
+        asyncio.run(client.ready())
 
 
 # --- the dialogue alone: nothing sleeps

@@ -44,6 +44,23 @@ def test_whoever_stops_early_ends_the_model(client, folder, waiting):
     assert client.predict("add", [1, 2]).value.tolist() == [3]
 
 
+@pytest.mark.parametrize("scheme", ["url", "grpc_url"])
+def test_a_wait_that_is_cancelled_ends_the_model(pool, scheme, folder, waiting):
+    diary = folder / "ended.txt"
+    diary.unlink(missing_ok=True)
+
+    async def main():
+        async with AsyncClient(getattr(pool, scheme)) as client:
+            parts = client.stream("count", [1_000_000], parameters={"pause": 0.5})
+            await anext(parts)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(parts), 0.05)
+            await asyncio.to_thread(waiting, diary.exists)  # though the stream is still held
+            assert [part async for part in parts] == []
+
+    asyncio.run(main())
+
+
 def test_a_fault_in_the_middle(client):
     parts = client.stream("count", [5], parameters={"fail_at": 2})
     assert [next(parts)["number"][0] for _ in range(2)] == [0, 1]

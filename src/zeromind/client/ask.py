@@ -45,8 +45,6 @@ class Terms:
                 raise refused(f"parameter {name!r} is a number of more than 64 bits")
             if isinstance(value, float) and not math.isfinite(value):
                 raise refused(f"parameter {name!r} is {value}: a finite number is expected")
-        if timeout_s is not None and not timeout_s > 0:
-            raise refused(f"timeout_s is {timeout_s!r}: seconds above 0 are expected")
         if request_id and not (request_id.isascii() and request_id.isprintable() and len(request_id) <= TENSORS.request_id):
             raise refused(f"a request_id is printable ASCII of up to {TENSORS.request_id} characters, not {request_id[:40]!r}")
         if priority is not None and priority < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import grpc.aio
 
 import grpc
 from zeromind.client.credentials import Credentials
+from zeromind.client.faults import closed
 from zeromind.client.step import Reply, Request
 from zeromind.client.sync_grpc import OPTIONS, Responses, channel_credentials, fields, refusal
 
@@ -22,9 +24,11 @@ class GrpcTransport:
         self._credentials = None if credentials is None else channel_credentials(credentials)
         self._channel: Any = None
         self._methods: dict[str, Callable[..., Any]] = {}
+        self._closed = False
 
     async def send(self, request: Request, seconds: float) -> Reply:
         """The reply to a request."""
+        self._check()
         method = self._methods.get(request.target)
         if method is None:
             method = self._methods[request.target] = self._opened().unary_unary(request.target)
@@ -33,10 +37,14 @@ class GrpcTransport:
             message = await call
         except grpc.aio.AioRpcError as error:
             return refusal(error)
+        except asyncio.CancelledError:
+            self._check()
+            raise
         return Reply(0, fields(await call.initial_metadata(), await call.trailing_metadata()), memoryview(message))
 
     async def open(self, request: Request, seconds: float) -> Responses:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
+        self._check()
         method = self._opened().stream_stream(request.target)
         return Responses(method(iter((b"".join(request.pieces),)), timeout=seconds, metadata=(*self._always, *request.fields)))
 
@@ -47,12 +55,20 @@ class GrpcTransport:
             found: Any = await source.call.read()
         except grpc.aio.AioRpcError as error:
             return refusal(error)
+        except asyncio.CancelledError:
+            self._check()
+            raise
         return None if found is grpc.aio.EOF else found
 
     async def close(self) -> None:
         """End every call, and close the connection."""
+        self._closed = True
         if self._channel is not None:
             await self._channel.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise closed() from None
 
     def _opened(self) -> Any:
         """The channel, which belongs to the loop that is running when it is made."""

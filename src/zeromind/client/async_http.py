@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import select
 import ssl
 import time
 from typing import cast
@@ -30,6 +31,11 @@ class Connection(asyncio.BufferedProtocol):
         self._streaming = False
         self._paused = False
         self.open = False
+
+    @property
+    def stale(self) -> bool:
+        """Whether the server has closed it, or said something that nobody asked for; the loop may not have had the time to see it."""
+        return not self.open or bool(self._poll.poll(0))
 
     def say(self, pieces: list[Bytes], streaming: bool = False) -> Reader:
         """Send a request; gives what reads its answer."""
@@ -80,6 +86,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready."""
         self._transport = cast("asyncio.Transport", transport)
+        self._poll = select.poll()  # select has no room for high descriptors
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self.open = True
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -208,11 +216,12 @@ class HttpTransport:
         return [head(request, self._address.authority, self._address.prefix, self._always, size), *request.pieces]
 
     def _take(self) -> Connection | None:
-        """A connection that is open, the last one used first."""
+        """A connection that can be used, the last one used first."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.open:
+            if not connection.stale:
                 return connection
+            connection.close()
         return None
 
     async def _connect(self, until: float) -> Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ class AsyncClient:
     authorities to trust; ``certificate`` the files of the client's own certificate and its key. No proxies are used.
 
     Belongs to the event loop in which it is used.
-    Constructor: ValueError for a URL or a key that is none, OSError for a file that cannot be read, ImportError for gRPC without grpcio.
+    Constructor: ValueError for a URL, a key or a number that is none, OSError for a file that cannot be read, ImportError without grpcio.
     Every method raises ClientError, in one of the classes of ``zeromind.client``.
     """
 
@@ -45,6 +45,7 @@ class AsyncClient:
         place = Place.of(url, key, verify, certificate)
         self._dialogue = Dialogue(place.wire(), url, timeout_s, retries)
         self._transport = place.async_transport()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -99,7 +100,7 @@ class AsyncClient:
         terms = Terms.of(
             parameters=parameters, timeout_s=timeout_s, request_id=request_id, outputs=outputs, filters=filters, priority=priority
         )
-        return AsyncStream(self._dialogue.stream(model, inputs, terms), self._transport)
+        return AsyncStream(self._dialogue.stream(model, inputs, terms), self._go)
 
     async def models(self, *, timeout_s: float | None = None) -> tuple[ModelStatus, ...]:
         """The models that are here or can be loaded by their name."""
@@ -130,24 +131,44 @@ class AsyncClient:
         return await self._run(self._dialogue.statistics(name, timeout_s))
 
     async def _run(self, steps: Steps[T]) -> T:
-        _, value = await _go(steps, self._transport)
+        _, value = await self._go(steps)
         result: T = value
         return result
+
+    async def _go(self, steps: Steps[Any]) -> tuple[bool, Any]:
+        """Do steps until they are over or one delivers something: whether they are, and what they came to."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:  # its connections are the other's: nothing would come of them
+                raise RuntimeError("an AsyncClient belongs to one event loop: make another in this one")
+            self._loop = loop
+        try:
+            step = next(steps)
+            while not isinstance(step, Deliver):
+                try:
+                    done = await _do(step, self._transport)
+                except BaseException as error:  # a call that is broken off ends what it had begun, too
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(done)
+        except StopIteration as end:
+            return True, end.value
+        return False, step.value
 
 
 class AsyncStream:
     """A model's answers, in the order in which they come."""
 
-    def __init__(self, steps: Steps[None], transport: AsyncTransport) -> None:
+    def __init__(self, steps: Steps[None], go: Callable[[Steps[None]], Awaitable[tuple[bool, Any]]]) -> None:
         self._steps = steps
-        self._transport = transport
+        self._go = go
 
     def __aiter__(self) -> AsyncIterator[Prediction]:
         return self
 
     async def __anext__(self) -> Prediction:
         """The next answer. Raises ClientError."""
-        over, value = await _go(self._steps, self._transport)
+        over, value = await self._go(self._steps)
         if over:
             raise StopAsyncIteration
         answer: Prediction = value
@@ -162,22 +183,6 @@ class AsyncStream:
     async def aclose(self) -> None:
         """Take no more: the model stops."""
         self._steps.close()
-
-
-async def _go(steps: Steps[Any], transport: AsyncTransport) -> tuple[bool, Any]:
-    """Do steps until they are over or one delivers something: whether they are, and what they came to."""
-    try:
-        step = next(steps)
-        while not isinstance(step, Deliver):
-            try:
-                done = await _do(step, transport)
-            except Exception as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        return True, end.value
-    return False, step.value
 
 
 async def _do(step: Step, transport: AsyncTransport) -> Any:

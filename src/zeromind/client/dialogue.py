@@ -21,6 +21,7 @@ T = TypeVar("T")
 _MOST_INTERFACES = 1024
 _FIRST_PAUSE_S = 0.1
 _MOST_PAUSE_S = 5.0
+_MOST_TIMEOUT_S = 1e8  # three years; more is no time to the system
 _LOOK_S = 0.05  # between two looks whether a model has gone
 _RETRIED = frozenset({ErrorKind.BUSY, ErrorKind.SHUTTING_DOWN, ErrorKind.MODEL_UNAVAILABLE})
 _UNREADABLE = (Garbled, ZeroMindError, ValueError, KeyError, TypeError, IndexError, AttributeError)
@@ -75,6 +76,8 @@ class Dialogue:
     """With one server. ``retries`` is how often a request is sent again at most."""
 
     def __init__(self, wire: Wire, url: str, timeout_s: float, retries: int, clock: Callable[[], float] = time.monotonic) -> None:
+        if not timeout_s > 0 or retries < 0:
+            raise ValueError(f"timeout_s is {timeout_s!r} and retries {retries!r}: seconds above 0 and a number from 0 on are expected")
         self._wire = wire
         self._url = url
         self._timeout_s = timeout_s
@@ -85,22 +88,20 @@ class Dialogue:
     def predict(self, model: str, inputs: Any, terms: Terms) -> Steps[Prediction]:
         """Ask a model. A model that was loaded anew is noticed by its refusal of what the last one took."""
         until = self._until(terms.timeout_s)
-        seconds = terms.timeout_s or self._timeout_s
 
         def ask(interface: Interface) -> Steps[Prediction]:
             told = interface if terms.filters else interface.bare
-            return self._ask(self._wire.predict(model, value.tensors(inputs, told), terms, told, seconds), until)
+            return self._ask(self._wire.predict(model, value.tensors(inputs, told), terms, told, until[1]), until)
 
         return self._known(model, ask, until)
 
     def stream(self, model: str, inputs: Any, terms: Terms) -> Steps[None]:
         """Ask a model for all its answers, and deliver each."""
         until = self._until(terms.timeout_s)
-        seconds = terms.timeout_s or self._timeout_s
 
         def ask(interface: Interface) -> Steps[None]:
             told = interface if terms.filters else interface.bare
-            return self._read(lambda: self._wire.stream(model, inputs, terms, told, seconds), until)
+            return self._read(lambda: self._wire.stream(model, inputs, terms, told, until[1]), until)
 
         return self._known(model, ask, until)
 
@@ -152,6 +153,9 @@ class Dialogue:
     def _until(self, timeout_s: float | None) -> tuple[float, float]:
         """When the time is up, and how much it was."""
         seconds = self._timeout_s if timeout_s is None else timeout_s
+        if not seconds > 0:
+            raise faults.refused(f"timeout_s is {seconds!r}: seconds above 0 are expected")
+        seconds = min(seconds, _MOST_TIMEOUT_S)
         return self._clock() + seconds, seconds
 
     def _left(self, until: tuple[float, float]) -> float:

@@ -179,11 +179,18 @@ def unreachable(url: str, cause: object) -> Unavailable:
     elif isinstance(cause, ssl.SSLError):
         plain = f": ask {url.partition('s://')[0]}://{rest}" if cause.reason == "WRONG_VERSION_NUMBER" else ""
         text = f"{url} does not take part in TLS ({cause.reason}){plain}"
+    elif isinstance(cause, ConnectionAbortedError):
+        text = f"{url} ended the connection within its answer: ask again"
     elif isinstance(cause, ConnectionResetError) and url.startswith("http://"):
         text = f"{url} ended the connection without an answer; if it uses TLS, ask https://{rest}"
     else:
         text = f"no server answers at {url} ({cause}); start one: zeromind serve"
     return Unavailable(ErrorKind.SHUTTING_DOWN, text)
+
+
+def closed() -> Unavailable:
+    """The client was closed, to be raised."""
+    return Unavailable(ErrorKind.SHUTTING_DOWN, "this client is closed: make another")
 
 
 def late(seconds: float) -> DeadlineExceeded:

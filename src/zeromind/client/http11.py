@@ -15,7 +15,8 @@ from zeromind.codecs.oip_raw import LENGTH
 
 BUFFER_BYTES = 65_536
 _MOST_HEAD_BYTES = BUFFER_BYTES
-_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
+_END = 2 * _LINE_END
 _ALIGNED = 16
 _LENGTH = LENGTH.lower()
 
@@ -30,7 +31,7 @@ def head(request: Request, authority: str, prefix: str, always: str, nbytes: int
 def lost(error: BaseException, reader: Reader) -> Lost | None:
     """The connection's failure while a request was sent or an answer read, in the dialogue's terms; None for any other error."""
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-        return Lost(error, sent=True, lasting=reader.begun)
+        return Lost(ConnectionAbortedError(str(error)) if reader.begun else error, sent=True, lasting=reader.begun)
     return None
 
 
@@ -83,14 +84,16 @@ class Reader:
         self.begun = True
         self._have += count
         if self._head:
-            self._read_head(count)
+            self._read_heads(count)
         elif self._view is not None:
             self.done = self._have == len(self._view)
         else:
             self._part(0)
 
     def take(self) -> bytes:
-        """What has come of a body without a known length, since this was last called."""
+        """What has come of a body since this was last called; one of known length comes as a whole."""
+        if self._view is not None and self.done:
+            self._parts, self._view = [bytes(self._view)], memoryview(b"")
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
@@ -98,27 +101,25 @@ class Reader:
         """The whole answer."""
         return Reply(self.status, self.fields, memoryview(self.take()) if self._view is None else self._view)
 
-    def _read_head(self, count: int) -> None:
-        end = self._buffer.find(_END, max(0, self._have - count - 3), self._have)
-        if end < 0:
-            if self._have == _MOST_HEAD_BYTES:
-                raise Garbled("a head without end")
-            return
-        version, status, fields = _parsed(bytes(self._buffer[:end]))
-        begin = end + len(_END)
-        if status < 200:
+    def _read_heads(self, count: int) -> None:
+        """Read the answer's head, which others may come before (1xx), if it is complete."""
+        begin, seen = 0, max(0, self._have - count - 3)
+        while (end := self._buffer.find(_END, seen, self._have)) >= 0:
+            version, status, fields = _parsed(bytes(self._buffer[begin:end]))
+            begin = seen = end + len(_END)
             if status == 101:
                 raise Garbled("it changes the protocol")
-            self._have -= begin
-            self._buffer[: self._have] = self._buffer[begin : begin + self._have]
-            if self._have:
-                self._read_head(self._have)
-            return
-        self._head = False
-        self.status, self.fields = status, fields
-        connection = fields.get("connection", "").lower()
-        self.keep = version == "HTTP/1.1" and "close" not in connection
-        self._begin_body(begin)
+            if status >= 200:
+                self._head = False
+                self.status, self.fields = status, fields
+                connection = fields.get("connection", "").lower()
+                self.keep = version == "HTTP/1.1" and "close" not in connection
+                self._begin_body(begin)
+                return
+        self._have -= begin
+        self._buffer[: self._have] = self._buffer[begin : begin + self._have]
+        if self._have == _MOST_HEAD_BYTES:
+            raise Garbled("a head without end")
 
     def _begin_body(self, begin: int) -> None:
         fields = self.fields
@@ -134,7 +135,10 @@ class Reader:
             prefix = fields.get(_LENGTH, "")
             skip = -int(prefix) % _ALIGNED if prefix.isascii() and prefix.isdigit() and len(prefix) < 10 else 0
             here = min(self._have - begin, length)
-            self._view = view = np.empty(length + skip, np.uint8).data[skip:]
+            try:
+                self._view = view = np.empty(length + skip, np.uint8).data[skip:]
+            except (MemoryError, ValueError):
+                raise Garbled(f"its {length} bytes are more than there is memory for") from None
             view[:here] = memoryview(self._buffer)[begin : begin + here]
             self.keep = self.keep and self._have - begin <= length
             self._have = here
@@ -151,6 +155,7 @@ class Reader:
             return
         self._parts += self._chunks.feed(data)
         self.done = self._chunks.done
+        self.keep = self.keep and not (self.done and self._chunks.more)
 
     def _ended(self) -> None:
         self.keep = False
@@ -168,6 +173,11 @@ class _Chunks:
         """Bytes of the present chunk, with its CR LF; -1 before its size."""
         self._trailers = False
         self.done = False
+
+    @property
+    def more(self) -> bool:
+        """Whether something came that is of no chunk yet."""
+        return bool(self._data)
 
     def feed(self, data: bytes) -> list[bytes]:
         """What is in the chunks. Raises Garbled."""
@@ -193,6 +203,8 @@ class _Chunks:
                 del self._data[: len(taken)]
                 if body := taken[: max(0, self._left - 2)]:
                     found.append(body)
+                if not _LINE_END.startswith(taken[len(body) :], 2 - min(2, self._left)):
+                    raise Garbled("a chunk is longer than it says")
                 self._left -= len(taken)
                 if self._left:
                     break

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 from zeromind.client.credentials import Credentials
+from zeromind.client.faults import closed
 from zeromind.client.step import Lost, Reply, Request
 
 OPTIONS = (
@@ -43,20 +44,24 @@ class GrpcTransport:
             else grpc.insecure_channel(target, OPTIONS)
         )
         self._methods: dict[str, Callable[..., Any]] = {}
+        self._closed = False
 
     def send(self, request: Request, seconds: float) -> Reply:
         """The reply to a request."""
+        self._check()
         method = self._methods.get(request.target)
         if method is None:
             method = self._methods[request.target] = self._channel.unary_unary(request.target).with_call
         try:
             message, call = method(b"".join(request.pieces), timeout=seconds, metadata=(*self._always, *request.fields))
         except grpc.RpcError as error:
+            self._check()
             return refusal(error)
         return Reply(0, _Metadata(call), memoryview(message))
 
     def open(self, request: Request, seconds: float) -> Responses:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
+        self._check()
         method = self._channel.stream_stream(request.target)
         return Responses(method(iter((b"".join(request.pieces),)), timeout=seconds, metadata=(*self._always, *request.fields)))
 
@@ -66,12 +71,18 @@ class GrpcTransport:
         try:
             found: bytes | None = next(source.call, None)
         except grpc.RpcError as error:
+            self._check()
             return refusal(error)
         return found
 
     def close(self) -> None:
         """End every call, and close the connection."""
+        self._closed = True
         self._channel.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise closed()
 
 
 class _Metadata(Mapping[str, str]):

@@ -28,7 +28,7 @@ class Client:
     authorities to trust; ``certificate`` the files of the client's own certificate and its key. No proxies are used.
 
     May be shared by threads. A process that forks may go on using it in both processes over HTTP; over gRPC, make it after the fork.
-    Constructor: ValueError for a URL or a key that is none, OSError for a file that cannot be read, ImportError for gRPC without grpcio.
+    Constructor: ValueError for a URL, a key or a number that is none, OSError for a file that cannot be read, ImportError without grpcio.
     Every method raises ClientError, in one of the classes of ``zeromind.client``.
     """
 
@@ -171,7 +171,7 @@ def _go(steps: Steps[Any], transport: Transport) -> tuple[bool, Any]:
         while not isinstance(step, Deliver):
             try:
                 done = _do(step, transport)
-            except Exception as error:
+            except BaseException as error:  # a call that is broken off ends what it had begun, too
                 step = steps.throw(error)
             else:
                 step = steps.send(done)
