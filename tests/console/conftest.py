@@ -144,6 +144,13 @@ time.sleep(60)
 def predict(x: float) -> float:
     return x
 """
+PATIENT = """
+import time
+
+def predict(x: float) -> float:
+    time.sleep(float(x.max()))
+    return x
+"""
 SKILLS = {
     "bands": BANDS,
     "product": PRODUCT,
@@ -154,6 +161,7 @@ SKILLS = {
     "countdown": COUNTDOWN,
     "fragile": FRAGILE,
     "slow": SLOW,
+    "patient": PATIENT,
     "broken": BROKEN,
     "lengths": LENGTHS,
 }

@@ -303,6 +303,20 @@ def test_a_model_is_asked_on_and_on_until_that_is_stopped(pool, browser):
     assert page.all(".answer [role=alert]") == []
 
 
+def test_an_answer_that_takes_its_time_is_waited_for_or_given_up(pool, browser):
+    pool.ask("/model/load", {"id": "patient", "model_file": "skills/patient.py"})
+    page = Page(browser, pool, "#/model/patient/try")
+    page.write(".grid input", "3")
+    page.predict()
+    page.says(".result", "waiting for the answer")
+    page.one("button.stop").click()
+    page.says(".result", "given up")
+    page.write(".grid input", "0.5")
+    page.predict()
+    page.says(".single", "0.5")
+    pool.ask("/model/drop?id=patient")
+
+
 def test_what_stays_under_way_when_the_reader_leaves_is_given_up(pool, browser):
     page = Page(browser, pool, "#/model/fragile/try")
     page.one("button.repeat").click()

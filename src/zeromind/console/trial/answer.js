@@ -14,6 +14,7 @@ export class Answer {
   #result = make("div", { class: "result stack", "aria-live": "polite" });
   #lines = make("div", { class: "stack lines" });
   #past = make("ol", { class: "plain past row", reversed: true, "aria-label": "The last answers" });
+  #waiting = make("p", { class: "dim" });
   #views = new Map();
   #files = [];
   #model = null;
@@ -33,8 +34,15 @@ export class Answer {
   /** A question is sent: show the lines that send it. */
   ask(question, body) {
     this.element.hidden = false;
+    if (!this.#result.hasChildNodes()) this.#result.append(this.#waiting);
+    this.#waiting.textContent = "waiting for the answer …";
     this.#result.classList.add("old");
     this.#tell({ curl: question.curl(body), python: question.python() });
+  }
+
+  /** The reader waits no longer. */
+  stop() {
+    this.#waiting.textContent = "given up before it was there";
   }
 
   /** Show {result: {output: value}, stages, milliseconds}. */

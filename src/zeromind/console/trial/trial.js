@@ -94,7 +94,9 @@ export class Trial {
       await act(stopping.signal);
     } catch (fault) {
       // While it was under way another model may have been chosen.
-      if (key === this.#key && fault.name !== "AbortError") this.#answer.fail(fault, fault.isSent ?? false, fault.isAfter ?? false);
+      if (key !== this.#key) return;
+      if (fault.name === "AbortError") this.#answer.stop();
+      else this.#answer.fail(fault, fault.isSent ?? false, fault.isAfter ?? false);
     } finally {
       stopping.abort(); // of several at once, one may have failed
       this.#stopping = null;
