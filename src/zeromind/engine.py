@@ -16,6 +16,7 @@ from zeromind.config.pool import PoolConfig
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.observe.log_settings import LogSettings
 from zeromind.observe.metrics import Metrics
+from zeromind.observe.statistics import CANCELLED
 from zeromind.observe.timing import Work
 from zeromind.observe.trace import Trace
 from zeromind.regions import Regions
@@ -110,7 +111,13 @@ class Engine:
             model.statistics.failed(0.0, error.kind.name)
             raise
         submitting = asyncio.create_task(self._submit_late(model, decode, now, reply, streaming))
-        submitting.add_done_callback(lambda _: model.early.leave(nbytes))  # also of a task that is cancelled before its first step
+
+        def waited(task: asyncio.Task[Entry | None]) -> None:  # also of one that is cancelled before its first step
+            model.early.leave(nbytes)
+            if task.cancelled():
+                model.statistics.failed(time.monotonic() - now, CANCELLED)
+
+        submitting.add_done_callback(waited)
         return Late(submitting)
 
     def stream(self, model_id: str, decode: Callable[[Interface], InferRequest], nbytes: int = 0) -> Stream:

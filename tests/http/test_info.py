@@ -163,11 +163,14 @@ def test_who_waits_runs_is_refused_and_leaves_is_counted(thread_server, waiting)
         assert (made["requests"], made["failures"], made["queue"], made["running"]) == (4, {"BUSY": 1}, 0, 0)
 
 
-def test_who_is_refused_while_a_model_loads_is_counted(thread_server, waiting):
+def test_who_is_refused_or_leaves_while_a_model_loads_is_counted(thread_server, waiting):
     with thread_server(tasks=[], max_queue=1) as client:
         loading = threading.Thread(target=client.load, args=({"id": "slow", "model_file": "slow.py", "load_s": 2.0},))
         loading.start()
         waiting(lambda: described(client, "slow") is not None)
+        with pytest.raises(TimeoutError):
+            client.predict("slow", {"x": [1]}, timeout=0.1)
+        waiting(lambda: activity(client, "slow")["failures"] == {"CANCELLED": 1})
         early = threading.Thread(target=client.predict, args=("slow", {"x": [1]}))
         early.start()
         waiting(lambda: activity(client, "slow")["queue"] == 1)
@@ -175,7 +178,7 @@ def test_who_is_refused_while_a_model_loads_is_counted(thread_server, waiting):
         early.join()
         loading.join()
         made = activity(client, "slow")
-        assert (made["requests"], made["failures"]) == (1, {"BUSY": 1})
+        assert (made["requests"], made["failures"]) == (1, {"CANCELLED": 1, "BUSY": 1})
 
 
 def test_a_client_that_leaves_is_counted_as_cancelled(pool, waiting):
