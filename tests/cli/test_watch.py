@@ -1,7 +1,9 @@
 """serve --watch: what is saved is served, what does not load leaves the one before, and no request under way notices."""
 
 import os
+import shutil
 import threading
+import time
 
 import pytest
 
@@ -193,6 +195,23 @@ def test_a_file_that_is_gone_leaves_the_model_until_it_is_back(project, spawn):
     (project.folder / "kept").write_text(SKILL.format(module="beside", number=9))
     (project.folder / "kept").rename(project.folder / "skill.py")
     project.gives(10)
+
+
+def test_a_folder_that_is_gone_and_comes_back_is_followed_again(project, spawn):
+    project.save("pool.toml", POOL.replace('"filters"', '"./filters"'))
+    project.serve(spawn)
+    (project.folder / "filters").rename(project.folder / "kept")
+    project.sees("skill: filters has changed and does not load", "filter 'own.Times' is not found")
+    assert project.answer() == 1
+    (project.folder / "kept" / "own.py").write_text(FILTER.format(number=2))
+    (project.folder / "kept").rename(project.folder / "filters")
+    project.gives(2)
+    for number in (3, 4):
+        (project.folder / "filters").rename(project.folder / f"kept{number}")
+        shutil.copytree(project.folder / f"kept{number}", project.folder / "filters")
+        time.sleep(2)  # the watch looks once a second what there is
+        project.save("filters/own.py", FILTER.format(number=number))
+        project.gives(number)
 
 
 def test_an_editor_that_writes_another_file_and_renames_it_saves_too(project, spawn):

@@ -98,6 +98,13 @@ def test_a_model_that_is_not_there(zeromind):
     assert "there is no file or folder 'none.onnx': check the path" in zeromind("serve", "none.onnx")
 
 
+def test_a_configuration_is_no_model(zeromind, tmp_path):
+    (tmp_path / "hello").mkdir()
+    (tmp_path / "hello" / "pool.toml").write_text("id = 1\n")
+    for place in ("hello", "hello/pool.toml"):
+        assert f"'{place}' is a configuration, no model: cd hello && zeromind serve -c pool.toml" in zeromind("serve", place)
+
+
 def test_a_command_that_there_is_not(zeromind, tmp_path):
     (tmp_path / "model.onnx").write_text("")
     assert "did you mean 'serve'?" in zeromind("serv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,13 @@ def named(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
             raise click.BadParameter(f"{name!r} cannot be a model's name: letters, digits, '.', '_', '-', at most 128", ctx, param)
         if not Path(rest).exists():
             raise click.BadParameter(f"there is no file or folder {rest!r}: check the path", ctx, param)
-        models.append((name, Path(rest)))
+        file = Path(rest)
+        configuration = file / "pool.toml" if file.is_dir() else file
+        if configuration.suffix == ".toml" and configuration.is_file():
+            enter = "" if configuration.parent == Path() else f"cd {shlex.quote(str(configuration.parent))} && "
+            text = f"{rest!r} is a configuration, no model: {enter}zeromind serve -c {shlex.quote(configuration.name)}"
+            raise click.BadParameter(text, ctx, param)
+        models.append((name, file))
     return models
 
 

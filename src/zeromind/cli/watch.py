@@ -44,6 +44,8 @@ class Watch:
         self._places = Places({}, {}, frozenset())
         self._stop = asyncio.Event()
         self._following: set[asyncio.Task[None]] = set()
+        self._replaced = False
+        """Whether a folder that is watched has gone or come, perhaps in place of another: what was watched may be the old one."""
         self._changed: dict[str, Path] = {}
         """Models to be loaded anew, each with a file that is why."""
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -56,7 +58,8 @@ class Watch:
             while True:
                 self._places = places = await asyncio.to_thread(places_of, self._engine, self._configuration)
                 wanted = places.flat, places.deep
-                if wanted != watched:
+                if wanted != watched or self._replaced:
+                    self._replaced = False
                     await self._follow(*wanted)
                     watched = wanted
                 if watched != told and self._engine.ready:
@@ -90,6 +93,7 @@ class Watch:
             self._print("✗", "bold red", f"{', '.join(sorted(map(_shown, folders)))} cannot be watched: {error}")
 
     def _see(self, path: Path) -> None:
+        self._replaced = self._replaced or path in self._places.deep or path in self._places.flat
         if self._configuration is not None and path == self._configuration.parent.resolve() / self._configuration.name:
             self._see_configuration(path)
         elif self._places.needs_restart(path):

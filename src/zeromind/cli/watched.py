@@ -29,7 +29,8 @@ class Places:
     @property
     def flat(self) -> frozenset[Path]:
         """The folders right in which files are watched: who replaces a file by another leaves the folder."""
-        return frozenset(path.parent for path in self.files if path.parent.is_dir()) - self.deep
+        gone = (path for path in (*self.folders, *self.restart) if not path.is_dir())  # which may come back
+        return frozenset(path.parent for path in (*self.files, *gone) if path.parent.is_dir()) - self.deep
 
     @property
     def deep(self) -> frozenset[Path]:
@@ -144,12 +145,10 @@ def _imports(path: Path) -> Iterator[str]:
 def _folders(places: Iterable[str]) -> Iterator[Path]:
     """The folders of places of the configuration, which are paths or the names of packages."""
     for place in places:
-        if Path(place).is_dir():
-            yield Path(place).resolve()
-            continue
         package, *inner = place.split(".")
-        spec = importlib.util.find_spec(package)
-        yield from (Path(entry, *inner).resolve() for entry in (spec.submodule_search_locations or () if spec else ()))
+        spec = None if Path(place).is_dir() or not package.isidentifier() else importlib.util.find_spec(package)
+        found = [Path(entry, *inner) for entry in (spec.submodule_search_locations or () if spec else ())]
+        yield from (path.resolve() for path in found or [Path(place)])  # a folder that is not there may come back
 
 
 def _real(path: Path) -> Path:

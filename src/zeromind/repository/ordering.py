@@ -37,7 +37,7 @@ def order_for(task: Task, plan: Plan, config: PoolConfig, surroundings: Surround
     roots = config.roots if plan.upload is None else (plan.upload.folder, *config.roots)
     path = locate(task.model_file, roots, trusted)
     if path is None:
-        where = "" if trusted else " beneath the roots of this pool"
+        where = ", from the folder in which the server is started" if trusted else " beneath the roots of this pool"
         raise ZeroMindError(
             ErrorKind.MODEL_FILE,
             f"the model file {task.model_file!r} is not readable{where}: check the path ('model_file'), or extend 'roots'",
