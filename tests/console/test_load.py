@@ -86,6 +86,15 @@ def test_a_bad_task_is_told_in_the_servers_words(page, task, words):
     assert not page.all("#load-progress")[0].is_displayed()
 
 
+def test_a_model_that_is_not_there_cannot_be_loaded_anew(page):
+    page.go("#/load/nothing")
+    page.says("#load-result", "'nothing'")
+    assert page.one("h1").text == "Load nothing anew"
+    page.go("#/load")
+    page.until(lambda: page.one("h1").text == "Load a model", "the empty form")
+    page.gone("#load-result")
+
+
 def test_a_load_shows_its_progress_and_can_be_cancelled(page, pool):
     load(page, {"id": "slow", "model_file": "skills/slow.py"})
     page.one("#load-progress progress")

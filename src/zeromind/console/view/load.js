@@ -87,7 +87,7 @@ export class Load {
   /** What can be chosen is asked when it is needed, and one can do without. */
   async #offer() {
     try {
-      const { adapters = {}, filters = [] } = await ask("info/system");
+      const { adapters = {}, filters = [] } = await ask("info/system", {}, undefined, AbortSignal.timeout(DEADLINE_MS));
       this.#fields.offer(adapters, filters);
     } catch {
       this.#fields.offer({}, []);

@@ -5,7 +5,10 @@ import { link } from "../page/route.js";
 import { stringify } from "../pool/json.js";
 import { ask } from "../pool/request.js";
 
+const DEADLINE_MS = 10_000;
+
 export class Task {
+  #id = "";
   #text = make("pre", { tabindex: 0, class: "task" });
   #fault = notice();
   #change = make("a", { class: "button" }, "Change it …");
@@ -32,13 +35,19 @@ export class Task {
 
   async about(id) {
     this.#change.href = link("load", id);
-    this.#text.textContent = "";
+    this.#id = id;
+    this.#show("");
+    note(this.#fault, "");
     try {
-      this.#text.textContent = stringify(await ask("info/task", { id }), 2);
-      note(this.#fault, "");
+      const task = await ask("info/task", { id }, undefined, AbortSignal.timeout(DEADLINE_MS));
+      if (id === this.#id) this.#show(stringify(task, 2)); // else the reader has gone on to another model
     } catch (fault) {
-      note(this.#fault, `${fault}`, true);
+      if (id === this.#id) note(this.#fault, `${fault}`, true);
     }
-    this.#text.hidden = !this.#text.textContent;
+  }
+
+  #show(text) {
+    this.#text.textContent = text;
+    this.#text.hidden = !text;
   }
 }
