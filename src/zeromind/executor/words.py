@@ -25,6 +25,9 @@ _READ_BYTES = 1 << 14
 _MOST_READS = 64
 """At the end. A pipe holds no more, unless somebody goes on filling it."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_UNFIT = (*range(9), *range(10, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""Control characters, and what ends lines or turns them round."""
+_SHOWN = {code: f"\\x{code:02x}" for code in _UNFIT}
 
 
 class Words:
@@ -103,4 +106,4 @@ def _text(line: bytes) -> str:
     text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}" for letter in _COLOUR.sub("", text))
+    return _COLOUR.sub("", text).translate(_SHOWN)
