@@ -151,6 +151,14 @@ def predict(x: float) -> float:
     time.sleep(float(x.max()))
     return x
 """
+SCALED = """
+class Skill:
+    inputs = {"x": ("float32", [None])}
+    outputs = {"result": ("float32", [None]), "rest": ("float32", [None])}
+
+    def predict(self, x, parameters):
+        return {"result": parameters.get("factor", 1) * x, "rest": x}
+"""
 SKILLS = {
     "bands": BANDS,
     "product": PRODUCT,
@@ -162,6 +170,7 @@ SKILLS = {
     "fragile": FRAGILE,
     "slow": SLOW,
     "patient": PATIENT,
+    "scaled": SCALED,
     "broken": BROKEN,
     "lengths": LENGTHS,
 }

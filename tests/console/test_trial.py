@@ -264,6 +264,19 @@ def test_a_stream_is_stopped_and_one_that_fails_keeps_what_came(pool, browser):
     assert len(page.all(".parts li")) == 13
 
 
+@pytest.mark.parametrize(("parameters", "result"), [("{}", "3"), ('{"factor": 2}', "6")])
+def test_outputs_may_have_any_name_with_parameters_and_without(pool, browser, parameters, result):
+    pool.ask("/model/load", {"id": "scaled", "model_file": "skills/scaled.py"})
+    page = Page(browser, pool, "#/model/scaled/try")
+    page.write(".grid input", "3")
+    page.write("#parameters", parameters)
+    page.predict()
+    page.one(".output")
+    assert [title.text for title in page.all(".output h4")] == ["result", "rest"]
+    assert [value.text for value in page.all(".single")] == [result, "3"]
+    pool.ask("/model/drop?id=scaled")
+
+
 def test_parameters_that_are_no_json_are_told(pool, browser):
     page = Page(browser, pool, "#/model/countdown/try")
     page.write("#parameters", "{")

@@ -35,6 +35,13 @@ export class Question {
     return `{${members.join(", ")}}`;
   }
 
+  /** {output: value} of an answer or of a part of one. */
+  result(answer) {
+    if (this.path === "model/predict") return answer.result;
+    const names = this.#model.outputs.map(({ name }) => name).filter((name) => Object.hasOwn(answer, name));
+    return Object.fromEntries(names.map((name) => [name, answer[name]]));
+  }
+
   /** The picture that is all there is to send; null for anything else. */
   get picture() {
     const values = Object.values(this.#values);

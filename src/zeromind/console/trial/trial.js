@@ -140,10 +140,8 @@ export class Trial {
     const begin = performance.now();
     const response = await send(question.path, question.query, body, signal);
     const { part, end } = this.#answer.stream();
-    const names = this.#model.outputs.map(({ name }) => name);
     try {
-      for await (const event of events(response))
-        part(Object.fromEntries(names.filter((name) => name in event).map((name) => [name, event[name]])));
+      for await (const event of events(response)) part(question.result(event));
     } catch (fault) {
       fault.isAfter = true;
       throw fault;
@@ -185,6 +183,5 @@ async function outcome(question, body, signal) {
   const response = await send(question.path, question.query, body, signal);
   const answer = await read(response);
   const milliseconds = performance.now() - begin;
-  const { model_name: _name, model_version: _version, id: _id, ...outputs } = answer;
-  return { result: answer.result ?? outputs, stages: stagesOf(response.headers.get("Server-Timing")), milliseconds };
+  return { result: question.result(answer), stages: stagesOf(response.headers.get("Server-Timing")), milliseconds };
 }

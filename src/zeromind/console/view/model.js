@@ -63,7 +63,7 @@ export class Model {
   }
 
   show([, id = "", tab = ""]) {
-    this.#tab = tab in TABS ? tab : "";
+    this.#tab = Object.hasOwn(TABS, tab) ? tab : "";
     if (id !== this.#id) {
       this.#id = id;
       note(this.#result, "");
