@@ -15,11 +15,13 @@ export function spark() {
   );
 }
 
-/** Let it show {time, value} of the last `span` seconds. */
-export function trace(element, values, now, span) {
+/** Let it show {time, value} of the last `span` seconds; between those that are `gap` seconds apart nothing is known. */
+export function trace(element, values, now, span, gap = Infinity) {
   const most = Math.max(...values.map(({ value }) => value), 1e-9);
   const seen = values.filter(({ time }) => time >= now - span);
-  const at = ({ time, value }) =>
-    `${(WIDTH * (1 - (now - time) / span)).toFixed(1)} ${(HEIGHT - 2 - (HEIGHT - 4) * (value / most)).toFixed(1)}`;
-  element.lastChild.setAttribute("d", seen.length > 1 ? `M${seen.map(at).join("L")}` : "");
+  const at = ({ time, value }, place) => {
+    const step = place > 0 && time - seen[place - 1].time < gap ? "L" : "M";
+    return `${step}${(WIDTH * (1 - (now - time) / span)).toFixed(1)} ${(HEIGHT - 2 - (HEIGHT - 4) * (value / most)).toFixed(1)}`;
+  };
+  element.lastChild.setAttribute("d", seen.map(at).join(""));
 }

@@ -8,7 +8,7 @@ const DEADLINE_MS = 10_000;
 /** As many points as are kept of each model: five minutes. */
 export const MOST_POINTS = 300;
 /** Counters that were not seen for so long tell of no single second. */
-const GAP_S = 5;
+export const GAP_S = 5;
 export const STAGES = ["queue", "input", "model", "output"];
 
 /**

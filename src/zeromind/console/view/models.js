@@ -3,6 +3,7 @@
 import { arrange, button, make, notice, note, say } from "../page/element.js";
 import { link } from "../page/route.js";
 import { bytes, rate, several, time } from "../page/words.js";
+import { GAP_S } from "../pool/activity.js";
 import { quantile, sum } from "../pool/histogram.js";
 import { spark, trace } from "../chart/spark.js";
 import { Trial } from "../trial/trial.js";
@@ -229,6 +230,7 @@ class Row {
       recent.map((point) => ({ time: point.time, value: point.requests / point.seconds })),
       now,
       SPAN_S,
+      GAP_S,
     );
   }
 }
