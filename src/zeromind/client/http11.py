@@ -1,7 +1,7 @@
 """HTTP/1.1 as a client speaks it (RFC 9112), without a socket: a request's head, and an answer put together from what comes.
 
-A prediction's whole cost at the client is a few dozen microseconds of this, and its tensors are received into the memory in which the
-caller gets them: general libraries take longer for that than the server for its part (docs/client.md has the figures).
+Tensors are received into the memory in which the caller gets them, and a round trip takes less than with tritonclient (docs/client.md has
+the figures).
 """
 
 from __future__ import annotations

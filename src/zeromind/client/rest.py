@@ -202,4 +202,4 @@ def _sentence(reply: Reply) -> str:
         found = json.loads(bytes(reply.body))
         return "; ".join(entry["message"] for entry in found["errors"]) if "errors" in found else str(found["error"])
     except (ValueError, KeyError, TypeError):
-        return f"the server answered {reply.status}"
+        return f"the server answered {reply.status}, as no 0Mind server does: check the address, or the proxy on the way"
