@@ -80,7 +80,7 @@ def test_flags_and_variables_come_before_it(file):
     [
         ("id = 1\nprot = 5\n", "prot", "did you mean 'port'? (line 2)"),
         ("id = 1\n\n  port = '5885'\n", "port", "must be a whole number, not '5885' (line 3)"),
-        ("[tasks]\nid = 1\n", "tasks", "must be a list of tasks (objects), not {'id': 1} (line 1)"),
+        ("[tasks]\nid = 1\n", "tasks", "must be a list of tasks (objects; in TOML each begins with [[tasks]]), not {'id': 1} (line 1)"),
         ("id = 1\nport.a = 2\n", "port", "(line 2)"),
         ("id = 1\n\n[[rots]]\n", "rots", "did you mean 'roots'? (line 3)"),
     ],

@@ -20,7 +20,7 @@ _SHOWN: dict[Kind, str] = {
     "bool": "true or false",
     "string": "a string",
     "strings": "a list of strings",
-    "tasks": "a list of tasks (objects)",
+    "tasks": "a list of tasks (objects; in TOML each begins with [[tasks]])",
     "tensors": 'a list of {"name", "type", "shape"}',
     "filters": "an object of tensor name → list of filters",
     "labels": "an object of output name → list of strings, or the path of a text file",
