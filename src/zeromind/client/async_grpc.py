@@ -43,10 +43,13 @@ class GrpcTransport:
         return Reply(0, fields(await call.initial_metadata(), await call.trailing_metadata()), memoryview(message))
 
     async def open(self, request: Request, seconds: float) -> Responses:
-        """Where the parts of an answer come from; the call has one request, and a deadline."""
+        """Where the parts of an answer come from; the call has one request, and a deadline.
+
+        So the library sees no stream of requests in it, of which it sends the first by itself: refused before that, it says INTERNAL.
+        """
         self._check()
-        method = self._opened().stream_stream(request.target)
-        return Responses(method(iter((b"".join(request.pieces),)), timeout=seconds, metadata=(*self._always, *request.fields)))
+        method = self._opened().unary_stream(request.target)
+        return Responses(method(b"".join(request.pieces), timeout=seconds, metadata=(*self._always, *request.fields)))
 
     async def receive(self, source: Responses, seconds: float) -> bytes | Reply | None:
         """The next part, before the call's own deadline."""

@@ -62,8 +62,8 @@ class GrpcTransport:
     def open(self, request: Request, seconds: float) -> Responses:
         """Where the parts of an answer come from; the call has one request, and a deadline."""
         self._check()
-        method = self._channel.stream_stream(request.target)
-        return Responses(method(iter((b"".join(request.pieces),)), timeout=seconds, metadata=(*self._always, *request.fields)))
+        method = self._channel.unary_stream(request.target)
+        return Responses(method(b"".join(request.pieces), timeout=seconds, metadata=(*self._always, *request.fields)))
 
     def receive(self, source: Responses, seconds: float) -> bytes | Reply | None:
         """The next part, before the call's own deadline."""
