@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeromind.errors import ErrorKind, ZeroMindError
-from zeromind.tensors import Run
+
+if TYPE_CHECKING:  # a process is confined before it imports numpy, which starts threads
+    from zeromind.tensors import Run
 
 PREFIX = struct.Struct("<I")
 """Every frame begins with the length of the rest, little-endian."""
