@@ -130,6 +130,7 @@ def test_a_client_that_left_is_not_worked_for_on_a_long_way_either(pool, tmp_pat
         assert answer(connection)[0] == 200
         connection.close()
     assert diary.read_text().split() == ["10.0", "20.0", "40.0"]
+    assert pool.complaints() == []
 
 
 def test_pipelined_and_split_requests_are_answered_in_order(pool, tmp_path):

@@ -63,6 +63,7 @@ class Handler(tornado.web.RequestHandler):
         self.engine = engine
         self._parts: list[bytes] = []
         self._work: asyncio.Future[Any] | None = None
+        self._left = False
 
     def set_default_headers(self) -> None:
         """Name the server as the original did."""
@@ -145,13 +146,19 @@ class Handler(tornado.web.RequestHandler):
         self.set_header("Server-Timing", timing.field(waited_s, work))
 
     async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
-        """What some work gives, which ends when the client leaves."""
+        """What some work gives, which ends when the client leaves, and with it the handler."""
         working: asyncio.Task[T] = asyncio.create_task(work)
         self._work = working
-        return await working
+        try:
+            return await working
+        except asyncio.CancelledError:
+            if self._left:
+                raise tornado.web.Finish from None  # else Tornado takes it for a fault
+            raise
 
     def on_connection_close(self) -> None:
         """The client has left: it needs no answer."""
+        self._left = True
         if self._work is not None:
             self._work.cancel()
 
