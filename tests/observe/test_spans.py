@@ -70,6 +70,14 @@ def values(attributes):
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
 
 
+@pytest.fixture(autouse=True)
+def nothing_goes_on(monkeypatch, waiting):
+    """A pool waits for its collector for seconds only: what the library still tries then must not reach into other tests."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+    yield
+    waiting(lambda: not [thread for thread in threading.enumerate() if thread.name == "traces" or thread.name.startswith("Otel")])
+
+
 @pytest.fixture
 def collector(monkeypatch):
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
