@@ -88,6 +88,8 @@ class ZeroMindError(Exception):
         self.message = message
         self.params = params
         self.trace = ""
+        self.begun = True
+        """Of a worker's death: whether it may have begun with what it was asked."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.kind, self.message, *self.params)

@@ -122,6 +122,38 @@ def test_a_death_fails_all_that_is_under_way_and_is_told_once(order, word, is_go
     asyncio.run(main())
 
 
+@pytest.mark.proves("F4", "G1")
+@pytest.mark.parametrize("halted", [True, False], ids=["sent to one that halts", "sent to one that is dead"])
+def test_what_was_not_read_before_a_death_had_not_begun(order, halted):
+    async def main():
+        made = executor(order)
+        await made.start(20)
+        await send(made, orders("a"))
+        if halted:
+            os.kill(made.pid, signal.SIGSTOP)
+            await until(lambda: psutil.Process(made.pid).status() == psutil.STATUS_STOPPED)
+        else:  # within one turn of the loop, which therefore has not noticed
+            os.kill(made.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, made.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - so that it cannot
+        unread = send(made, orders("b"))
+        os.kill(made.pid, signal.SIGKILL)
+        fault = await unread
+        assert (fault.kind, fault.begun) == (ErrorKind.WORKER_CRASHED, False)
+        await made.stop()
+
+    asyncio.run(main())
+
+
+def test_what_a_worker_died_of_had_begun(order):
+    async def main():
+        made = executor(order)
+        await made.start(20)
+        assert (await send(made, orders("signal:SIGKILL"))).begun
+        await made.stop()
+
+    asyncio.run(main())
+
+
 def test_a_death_in_idleness_is_noticed(order):
     async def main():
         made = executor(order)

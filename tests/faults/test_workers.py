@@ -32,8 +32,6 @@ class Crowd:
         self.seconds = []
         self.pids = set()
         self.wrong = []
-        self.asking = set()
-        """The words that wait for their answer."""
         self.done = False
         self._numbers = itertools.count()
 
@@ -49,9 +47,7 @@ class Crowd:
         talker = Talker(self.server.address)
         while not self.done:
             word = f"nonce {next(self._numbers)}"
-            self.asking.add(word)
             status, answer, seconds = await talker.order(word, self.model)
-            self.asking.remove(word)
             self.seconds.append(seconds)
             if status != 200 or answer["result"]["echo"] != [word]:
                 self.wrong.append((word, status, answer))
@@ -92,10 +88,8 @@ def test_g1_nothing_is_lost_when_workers_are_killed(spawn, size):
         begun = asyncio.get_running_loop().time()
         for pid in victims:
             os.kill(pid, _random.choice(SIGNALS))
-        left = crowd.asking.copy()
         await crowd.until(lambda: len(crowd.pids - known) >= len(victims))
         restored.append(asyncio.get_running_loop().time() - begun)
-        await crowd.until(lambda: not left & crowd.asking)  # a second kill of one request is the rule for poisons, which G3 proves
 
     async def main():
         async with Crowd(server) as crowd:
@@ -106,10 +100,7 @@ def test_g1_nothing_is_lost_when_workers_are_killed(spawn, size):
         return crowd
 
     crowd = asyncio.run(main())
-    # Of two workers that are killed at once the second may just have been given what the first left, alone: the rule for poisons answers.
-    twice = [answer["errors"][0]["params"] for _, status, answer in crowd.wrong if status == 500]
-    assert twice == [["WORKER_CRASHED"]] * len(crowd.wrong)
-    assert len(twice) <= kills // 10
+    assert crowd.wrong == []
     assert max(crowd.seconds) < 10  # all of what two dead workers leave waits for the first one that is back
     assert statistics.median(restored) < 5  # a start of Python and numpy, on a busy machine
     told = f"{len(crowd.seconds)} requests, {kills} kills: p50 {1e3 * percentile(crowd.seconds, 0.5):.1f} ms, "

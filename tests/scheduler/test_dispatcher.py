@@ -19,6 +19,8 @@ from zeromind.tensors import Encoded, InferRequest, InferResponse, Interface, Mo
 
 TICK_S = 0.06
 CRASH = ZeroMindError(ErrorKind.WORKER_CRASHED, "dead")
+UNREAD = ZeroMindError(ErrorKind.WORKER_CRASHED, "dead")
+UNREAD.begun = False
 
 
 class Worker:
@@ -71,11 +73,13 @@ class Worker:
         self.running.pop(0)[1](fault)
         self.dispatcher.pump()
 
-    def crash(self):
+    def crash(self, fault=CRASH):
+        """Die; ``fault`` answers the last batch."""
         self.alive = False
         running, self.running = self.running, []
         for _, answered in reversed(running):
-            answered(CRASH)
+            answered(fault)
+            fault = CRASH
 
     def revive(self):
         self.alive = True
@@ -413,6 +417,18 @@ def test_f1_a_lone_request_is_run_once_more_and_answered(bench):
     made.worker.revive()
     made.worker.answer()
     assert (made.worker.batches, made.answers) == ([[1], [1]], {1: 1})
+
+
+@pytest.mark.proves("F4", "G1")
+@pytest.mark.parametrize("terms", [Terms(), Terms(retry=False)])
+def test_what_a_dying_worker_had_not_read_is_none_of_its_deaths(bench, terms):
+    made = bench(slots=1, terms=terms)
+    made.submit(1)
+    for _ in range(3):
+        made.worker.crash(UNREAD)
+        made.worker.revive()
+    made.worker.answer()
+    assert (made.worker.batches, made.answers) == ([[1]] * 4, {1: 1})
 
 
 @pytest.mark.proves("G3")

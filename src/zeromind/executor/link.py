@@ -24,6 +24,8 @@ class Link:
         self._sock = sock
         self._received = frames.Stream()
         self._unsent = bytearray()
+        self.unread = False
+        """Whether the other side has gone without having read all that was sent."""
 
     async def load(self, order: Mapping[str, Any], reached: Callable[[str], None]) -> dict[str, Any]:
         """Send the order, and give what its loading comes to; ``reached`` is told of each stage on the way.
@@ -51,7 +53,8 @@ class Link:
             data = self._sock.recv(_READ_BYTES)
         except BlockingIOError:
             return None
-        except OSError:
+        except OSError:  # Linux says so, behind what has come, of a Unix socket that is closed before all is read
+            self.unread = True
             data = b""
         if not data:
             raise EOFError
@@ -66,8 +69,9 @@ class Link:
             sent = self._sock.send(frame)
         except BlockingIOError:
             sent = 0
-        except OSError:
-            return  # the other side has gone: the reader notices
+        except OSError:  # the other side has gone: the reader notices
+            self.unread = True
+            return
         if sent < len(frame):
             self._unsent += frame[sent:]
             asyncio.get_running_loop().add_writer(self._sock, self._writable)

@@ -61,7 +61,7 @@ class ProcessExecutor:
         self._arena: Arena | None = None
         self._pulse: Pulse | None = None
         self._scratch: Path | None = None
-        self._stopping = self._killed = self._still = False
+        self._stopping = self._killed = self._still = self._unread = False
         self._layout: Layout | None = None
         self._free = list(range(SLOTS))
         self._running: dict[int, _Running] = {}
@@ -343,12 +343,17 @@ class ProcessExecutor:
     def _fail(self, fault: ZeroMindError) -> None:
         running, self._running = self._running, {}
         for batch in reversed(running.values()):  # who puts them back into a queue restores their order
-            batch.answered(fault)
+            if self._unread:  # the last one was sent to a dead process
+                self._unread = False
+                batch.answered(_unbegun(fault))
+            else:
+                batch.answered(fault)
 
     def _disconnect(self) -> None:
         """Let go of the socket and the memory. Answers that were received before are delivered already."""
         link, self._link = self._link, None
         if link is not None:
+            self._unread = link.unread
             link.close()
         self.alive = False
         if self._pulse is not None:
@@ -360,3 +365,10 @@ class ProcessExecutor:
         arena, self._arena = self._arena, None
         if arena is not None:
             arena.close()
+
+
+def _unbegun(fault: ZeroMindError) -> ZeroMindError:
+    """The same for what the dead worker had not begun with."""
+    spared = ZeroMindError(fault.kind, fault.message, *fault.params)
+    spared.begun = False
+    return spared

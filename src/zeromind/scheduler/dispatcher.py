@@ -266,13 +266,14 @@ class Dispatcher:
     def _may_run_again(self, entry: Entry, batch: Batch, fault: ZeroMindError, staged: bool) -> bool:
         """Whether a request is run again, now alone, after a fault of its batch, or the death of its worker.
 
-        What was ``staged`` behind another batch has not reached the model; at most its filters have begun.
+        What was ``staged`` behind another batch has not reached the model; at most its filters have begun. What its worker has not even
+        read is to blame for nothing.
         """
         if fault.kind not in DEATHS:
             return len(batch.entries) > 1
-        if batch.responses or not (self._terms.retry or staged):
+        if batch.responses or not (self._terms.retry or staged or not fault.begun):
             return False
-        if not staged or any(isinstance(value, Encoded) for value in entry.request.inputs.values()):
+        if fault.begun and (not staged or any(isinstance(value, Encoded) for value in entry.request.inputs.values())):
             entry.deaths += 1
         return entry.deaths < _MOST_DEATHS
 
