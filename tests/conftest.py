@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -307,6 +308,24 @@ def gone(pid):
 @pytest.fixture(scope="session")
 def waiting():
     return wait_for
+
+
+@pytest.fixture(scope="session")
+def neighbours():
+    """A function that gives a free port whose next one is free as well."""
+
+    def found():
+        while True:
+            with socket.socket() as first, socket.socket() as second:
+                first.bind(("127.0.0.1", 0))
+                port = first.getsockname()[1]
+                try:
+                    second.bind(("127.0.0.1", port + 1))
+                except (OSError, OverflowError):
+                    continue
+                return port
+
+    return found
 
 
 @pytest.fixture(scope="session")

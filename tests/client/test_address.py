@@ -41,13 +41,3 @@ def test_a_url_becomes_an_address(url, address, authority):
 def test_what_is_no_servers_url_is_named(url):
     with pytest.raises(ValueError, match=re.escape(repr(url))):
         Address.parse(url)
-
-
-def test_ask_gives_status_and_body_and_sends_the_fields(scripted):
-    with scripted(lambda _: b"HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\nno!") as server:
-        reply = Address("127.0.0.1", server.port, prefix="/a").ask("POST", "/b?c", b"body", {"X-Key": "secret"})
-    assert (reply.status, reply.body) == (404, b"no!")
-    (request,) = server.requests
-    assert request.startswith(b"POST /a/b?c HTTP/1.1\r\n")
-    assert b"X-Key: secret\r\n" in request
-    assert request.endswith(b"\r\n\r\nbody")

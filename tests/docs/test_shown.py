@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -186,26 +185,13 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path):
+def user(tmp_path, neighbours):
     """Whoever has the repository, the command and curl."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt install curl")
-    made = User(tmp_path / "0mind", free_ports())
+    made = User(tmp_path / "0mind", neighbours())
     yield made
     made.close()
-
-
-def free_ports():
-    """The first of two free ports in a row."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

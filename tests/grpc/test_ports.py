@@ -34,19 +34,6 @@ def test_without_a_port_of_its_own(thread_server):
         assert asked(client.address) == b"\x08\x01"
 
 
-def neighbours():
-    """A free port whose next one is free as well."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 @pytest.fixture
 def on_port(spawn, tmp_path):
     """A function that serves nothing on a port."""
@@ -54,14 +41,14 @@ def on_port(spawn, tmp_path):
     return lambda port: spawn(["-c", str(tmp_path / "empty.json"), "--port", str(port)])
 
 
-def test_it_is_the_next_port(on_port):
+def test_it_is_the_next_port(on_port, neighbours):
     port = neighbours()
     server = on_port(port)
     assert f"grpc 127.0.0.1:{port + 1}" in server.log.read_text()
     assert asked(f"127.0.0.1:{port + 1}") == b"\x08\x01"
 
 
-def test_where_the_next_port_is_taken_the_first_answers(on_port):
+def test_where_the_next_port_is_taken_the_first_answers(on_port, neighbours):
     port = neighbours()
     with socket.create_server(("127.0.0.1", port + 1)):
         server = on_port(port)

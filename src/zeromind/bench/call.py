@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from zeromind.client.address import Address, Reply
+from zeromind.bench.reply import Reply
+from zeromind.client.address import Address
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,4 +34,4 @@ class Call:
 
     def once(self, timeout_s: float) -> Reply:
         """The answer to it, asked once. Raises OSError or http.client.HTTPException."""
-        return self.address.ask("POST", self.path, self.body, self.fields, timeout_s)
+        return Reply.to(self.address, self.path, self.fields, timeout_s, self.body)

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from zeromind import datatypes
+from zeromind.bench.reply import Reply
 from zeromind.bench.tally import message
-from zeromind.client.address import Address, Reply
+from zeromind.client.address import Address
 from zeromind.errors import ErrorKind, ZeroMindError
 from zeromind.tensors import TensorSpec
 
@@ -43,7 +44,7 @@ def look(address: Address, model: str, headers: Mapping[str, str], timeout_s: fl
     name = urllib.parse.quote(model, safe="")
 
     def get(path: str) -> Reply:
-        return address.ask("GET", path, headers=headers, timeout_s=timeout_s)
+        return Reply.to(address, path, headers, timeout_s)
 
     own = get(f"/model/info?id={name}")
     if inputs := _fields(own).get("inputs"):

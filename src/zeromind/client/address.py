@@ -1,20 +1,9 @@
-"""Where a server is, and single questions to it."""
+"""Where a server is."""
 
 from __future__ import annotations
 
 import dataclasses
 import urllib.parse
-from collections.abc import Mapping
-
-_NO_HEADERS: Mapping[str, str] = {}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to one question."""
-
-    status: int
-    body: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,18 +40,3 @@ class Address:
     def url(self) -> str:
         """The address as text."""
         return f"http{'s' if self.tls else ''}://{self.authority}{self.prefix}"
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = _NO_HEADERS, timeout_s: float = 60
-    ) -> Reply:
-        """The answer to one request on a connection of its own, past all proxies. Raises OSError or http.client.HTTPException."""
-        import http.client  # with it comes all of email
-
-        kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
-        connection = kind(self.host, self.port, timeout=timeout_s)
-        try:
-            connection.request(method, self.prefix + path, body, dict(headers))
-            response = connection.getresponse()
-            return Reply(response.status, response.read())
-        finally:
-            connection.close()
