@@ -18,7 +18,7 @@ class Reply:
 
     @classmethod
     def to(cls, address: Address, path: str, headers: Mapping[str, str], timeout_s: float, body: bytes | None = None) -> Reply:
-        """That to one request, a POST if it has a body, on a connection of its own, past all proxies. Raises OSError or http.client.HTTPException."""
+        """That to one request, a POST if it has a body, on a new connection, past all proxies. Raises OSError, HTTPException."""
         kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
         connection = kind(address.host, address.port, timeout=timeout_s)
         try:
